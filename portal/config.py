@@ -1,0 +1,177 @@
+"""Settings from the environment. A half-configured start is refused in one plain sentence.
+
+README holds the table of every name. Nothing else in the portal reads the environment.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var"
+
+MICROSOFT_AUTHORITY = "https://login.microsoftonline.com"
+MICROSOFT_GRAPH_URL = "https://graph.microsoft.com"
+
+
+class ConfigError(Exception):
+    """A setting is missing or wrong. The text is one sentence for the operator and names the setting."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything an operator can set. Secrets never show in `repr`."""
+
+    database_url: str
+    keys_url: str
+    base_url: str
+    secret_key: str = field(repr=False)
+    token_keys: tuple[bytes, ...] = field(repr=False)
+    receipt_keys: tuple[bytes, ...] = field(repr=False)
+    microsoft_authority: str
+    microsoft_graph_url: str
+    microsoft_tenant: str
+    microsoft_client_id: str
+    microsoft_client_secret: str = field(repr=False)
+    demo: bool
+    engine: bool
+    disconnect_deadline: float  # seconds
+    remote_timeout: float  # seconds
+    stream_limit: int
+    extra_hosts: tuple[str, ...] = ()
+
+    @property
+    def webhook_url(self) -> str:
+        """Where Microsoft delivers change notifications."""
+        return f"{self.base_url}/webhooks/outlook-calendar"
+
+    @property
+    def redirect_uri(self) -> str:
+        """The redirect URI to register at Microsoft."""
+        return f"{self.base_url}/integrations/outlook-calendar/callback"
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read and judge the environment. Raises ConfigError with one sentence that names the setting at fault."""
+    demo = _flag(environ, "PORTAL_DEMO")
+    base_url = _origin("PORTAL_BASE_URL", _need(environ, "PORTAL_BASE_URL"), demo=demo)
+    if demo and not is_loopback(base_url):
+        raise ConfigError(
+            "PORTAL_BASE_URL must be a loopback address in demo mode: the demo's passwords are published."
+        )
+    authority = _origin(
+        environ,
+        "MICROSOFT_AUTHORITY",
+        environ.get("MICROSOFT_AUTHORITY") or "https://login.microsoftonline.com",
+        demo=demo,
+    )
+    graph = _origin(
+        environ, "MICROSOFT_GRAPH_URL", environ.get("MICROSOFT_GRAPH_URL") or "https://graph.microsoft.com", demo=demo
+    )
+    database_url = _database(environ, "PORTAL_DATABASE_URL", "portal.sqlite3")
+    keys_url = _database(environ, "PORTAL_KEYS_URL", "keys.sqlite3")
+    if database_url.startswith("postgresql") and keys_url.startswith("sqlite") and not demo:
+        raise ConfigError(
+            "PORTAL_KEYS_URL must name a PostgreSQL database when PORTAL_DATABASE_URL does: "
+            "a key file on one machine cannot be shared by several."
+        )
+    if database_url == keys_url:
+        raise ConfigError("PORTAL_KEYS_URL must differ from PORTAL_DATABASE_URL: keys live in a database of their own.")
+    return Settings(
+        database_url=database_url,
+        keys_url=keys_url,
+        base_url=base_url,
+        secret_key=_long(environ, "PORTAL_SECRET_KEY"),
+        token_keys=_keys(environ, "PORTAL_TOKEN_KEYS"),
+        receipt_keys=_keys(environ, "PORTAL_RECEIPT_KEYS"),
+        microsoft_authority=authority,
+        microsoft_graph_url=graph,
+        microsoft_tenant=environ.get("MICROSOFT_TENANT") or "common",
+        microsoft_client_id=_need(environ, "MICROSOFT_CLIENT_ID"),
+        microsoft_client_secret=_need(environ, "MICROSOFT_CLIENT_SECRET"),
+        demo=demo,
+        engine=environ.get("PORTAL_ENGINE", "embedded") == "embedded",
+        disconnect_deadline=_seconds(environ, "PORTAL_DISCONNECT_DEADLINE", 900),
+        remote_timeout=_seconds(environ, "PORTAL_REMOTE_TIMEOUT", 15),
+        stream_limit=int(_seconds(environ, "PORTAL_STREAM_LIMIT", 1000)),
+    )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this very machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _need(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        raise ConfigError(f"{name} is not set; README's table of settings says what it is for.")
+    return value
+
+
+def _long(environ: Mapping[str, str], name: str) -> str:
+    value = _need(environ, name)
+    if len(value) < 32:
+        raise ConfigError(f"{name} is too short: give it at least 32 random characters.")
+    return value
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").strip().lower() in {"1", "true", "yes"}
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        value = float(environ.get(name) or default)
+    except ValueError:
+        value = -1
+    if value <= 0:
+        raise ConfigError(f"{name} must be a number greater than zero.")
+    return value
+
+
+def _origin(name: str, value: str, *, demo: bool) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"{name} must be an address such as https://portal.example.com.")
+    if parts.path.rstrip("/") or parts.query or parts.fragment or parts.username:
+        raise ConfigError(f"{name} must be an origin only: scheme, host and port, nothing behind.")
+    if parts.scheme == "http" and not (demo and is_loopback(value)):
+        raise ConfigError(f"{name} must start with https:// (plain http is for loopback addresses in demo mode only).")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _database(environ: Mapping[str, str], name: str, default_file: str) -> str:
+    url = environ.get(name, "").strip() or f"sqlite:///{VAR / default_file}"
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            url = "postgresql+psycopg://" + url.removeprefix(prefix)
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ConfigError(f"{name} must start with sqlite:/// or postgresql://.")
+    return url
+
+
+def _keys(environ: Mapping[str, str], name: str) -> tuple[bytes, ...]:
+    """Comma-separated base64 keys of 32 bytes; the first one is used for new work, all of them for old."""
+    keys: list[bytes] = []
+    for part in _need(environ, name).split(","):
+        try:
+            key = base64.b64decode(part.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != 32:
+            raise ConfigError(f"{name} must be one or more base64 keys of 32 bytes each, separated by commas.")
+        keys.append(key)
+    return tuple(keys)

@@ -1,0 +1,35 @@
+"""Every table, one per file. Importing this package registers all of them with the database handle."""
+
+from portal.models.activity import Activity
+from portal.models.answer import Answer
+from portal.models.business import Business
+from portal.models.calendar import Calendar
+from portal.models.connection import Connection
+from portal.models.copy import Copy
+from portal.models.disconnection import Disconnection
+from portal.models.disconnection_step import DisconnectionStep
+from portal.models.executor import Executor
+from portal.models.help_message import HelpMessage
+from portal.models.meeting import Meeting
+from portal.models.member import Member
+from portal.models.receipt import Receipt
+from portal.models.subscription import Subscription
+from portal.models.token import Token
+
+__all__ = [
+    "Activity",
+    "Answer",
+    "Business",
+    "Calendar",
+    "Connection",
+    "Copy",
+    "Disconnection",
+    "DisconnectionStep",
+    "Executor",
+    "HelpMessage",
+    "Meeting",
+    "Member",
+    "Receipt",
+    "Subscription",
+    "Token",
+]

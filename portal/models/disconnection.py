@@ -1,0 +1,44 @@
+"""A disconnection: the durable run that severs one connection. It outlives the connection it ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal import clock
+from portal.db import Base, UTCDateTime, new_id
+from portal.models.disconnection_step import DisconnectionStep
+from portal.models.member import Member
+
+
+class Disconnection(Base):
+    """`connection_id` is no foreign key: the row it names goes away while this one stays.
+
+    `lapses_at` and `subscription_ends_at` say until when Microsoft may still honour what we could not take back.
+    """
+
+    __tablename__ = "disconnections"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    connection_id: Mapped[str] = mapped_column(String(32), unique=True)
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id"), index=True)
+    integration: Mapped[str] = mapped_column(String(40))
+    epoch: Mapped[int]
+    account_kind: Mapped[str] = mapped_column(String(20))
+    calendars: Mapped[int] = mapped_column(default=0)
+    copies: Mapped[int] = mapped_column(default=0)
+    subscriptions: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now)
+    deadline_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    erase_now_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    lapses_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    subscription_ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    member: Mapped[Member] = relationship()
+    steps: Mapped[list[DisconnectionStep]] = relationship(order_by="DisconnectionStep.position")
+
+    def is_finished(self) -> bool:
+        """Whether every step has its outcome and the receipt exists."""
+        return self.finished_at is not None

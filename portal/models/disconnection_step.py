@@ -1,0 +1,38 @@
+"""One step of a disconnection: a promise and how it ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, UTCDateTime, new_id
+
+DONE, LEFT_TO_YOU, EXPIRES, FAILED = "Done", "LeftToYou", "Expires", "Failed"
+
+
+class DisconnectionStep(Base):
+    """`outcome` stays empty until the step ended. `detail` is one sentence for people; it names no mailbox."""
+
+    __tablename__ = "disconnection_steps"
+    __table_args__ = (UniqueConstraint("disconnection_id", "position"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    disconnection_id: Mapped[str] = mapped_column(ForeignKey("disconnections.id"), index=True)
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(String(40))
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    detail: Mapped[str] = mapped_column(Text, default="")
+    trouble: Mapped[str | None] = mapped_column(String(200))
+    request_ids: Mapped[list[str]] = mapped_column(JSON, default=list)
+    count: Mapped[int | None]
+    link: Mapped[str | None] = mapped_column(String(500))
+    link_title: Mapped[str | None] = mapped_column(String(200))
+    attempts: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    def is_running(self) -> bool:
+        """Whether this is the step at work."""
+        return self.started_at is not None and self.outcome is None

@@ -1,0 +1,22 @@
+"""A subscription: the vendor's registration of our webhook, as we know it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, UTCDateTime, new_id
+
+
+class Subscription(Base):
+    """The client state is a shared secret that every notification must carry, so it is sealed."""
+
+    __tablename__ = "subscriptions"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), index=True)
+    provider_id: Mapped[str] = mapped_column(String(64), unique=True)
+    client_state_sealed: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
