@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
-VAR = ROOT / "var"
 
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com"
 MICROSOFT_GRAPH_URL = "https://graph.microsoft.com"
@@ -65,15 +64,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         raise ConfigError(
             "PORTAL_BASE_URL must be a loopback address in demo mode: the demo's passwords are published."
         )
-    authority = _origin(
-        environ,
-        "MICROSOFT_AUTHORITY",
-        environ.get("MICROSOFT_AUTHORITY") or "https://login.microsoftonline.com",
-        demo=demo,
-    )
-    graph = _origin(
-        environ, "MICROSOFT_GRAPH_URL", environ.get("MICROSOFT_GRAPH_URL") or "https://graph.microsoft.com", demo=demo
-    )
+    authority = _origin("MICROSOFT_AUTHORITY", environ.get("MICROSOFT_AUTHORITY") or MICROSOFT_AUTHORITY, demo=demo)
+    graph = _origin("MICROSOFT_GRAPH_URL", environ.get("MICROSOFT_GRAPH_URL") or MICROSOFT_GRAPH_URL, demo=demo)
     database_url = _database(environ, "PORTAL_DATABASE_URL", "portal.sqlite3")
     keys_url = _database(environ, "PORTAL_KEYS_URL", "keys.sqlite3")
     if database_url.startswith("postgresql") and keys_url.startswith("sqlite") and not demo:
@@ -101,6 +93,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         remote_timeout=_seconds(environ, "PORTAL_REMOTE_TIMEOUT", 15),
         stream_limit=int(_seconds(environ, "PORTAL_STREAM_LIMIT", 1000)),
     )
+
+
+def var_dir(environ: Mapping[str, str]) -> Path:
+    """Where all state lives unless the database settings say otherwise."""
+    return Path(environ.get("PORTAL_VAR") or ROOT / "var").resolve()
 
 
 def is_loopback(url: str) -> bool:
@@ -154,7 +151,7 @@ def _origin(name: str, value: str, *, demo: bool) -> str:
 
 
 def _database(environ: Mapping[str, str], name: str, default_file: str) -> str:
-    url = environ.get(name, "").strip() or f"sqlite:///{VAR / default_file}"
+    url = environ.get(name, "").strip() or f"sqlite:///{var_dir(environ) / default_file}"
     for prefix in ("postgres://", "postgresql://"):
         if url.startswith(prefix):
             url = "postgresql+psycopg://" + url.removeprefix(prefix)

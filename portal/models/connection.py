@@ -35,7 +35,7 @@ class Connection(Base):
     sign_in_sealed: Mapped[str | None] = mapped_column(Text)
     sign_in_browser: Mapped[str | None] = mapped_column(String(64))
     sign_in_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    replaces_id: Mapped[str | None] = mapped_column(String(32))
+    replaces_id: Mapped[str | None] = mapped_column(String(32), index=True)
 
     account_tenant: Mapped[str | None] = mapped_column(String(64))
     account_subject: Mapped[str | None] = mapped_column(String(64))

@@ -1,0 +1,99 @@
+"""The commands: `flask --app wsgi demo`, and `prepare`, `worker`, `keys`, `receipt` of a configured portal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+from flask_migrate import upgrade
+
+from portal import create_app, durable, seed
+from portal import demo as world
+from portal.config import Settings
+from portal.models import Receipt
+from portal.parts import parts
+from portal.workflows import receipt as receipts
+
+
+@click.command()
+@click.option("--reset", is_flag=True, help="Forget all demo data first.")
+@click.option("--no-sandbox", is_flag=True, help="Use the provider that the MICROSOFT_* settings name.")
+def demo(reset: bool, no_sandbox: bool) -> None:
+    """Run the demo world: portal, engine and sandbox Microsoft in this terminal."""
+    if reset:
+        world.reset(os.environ)
+    sys.exit(world.run(os.environ, sandbox=not no_sandbox, prepare=_prepare_demo))
+
+
+def _prepare_demo(settings: Settings) -> None:
+    app = create_app(settings)
+    with app.app_context():
+        migrate(app)
+        seed.plant()
+
+
+def migrate(app: Flask) -> None:
+    """Bring all three stores up to date: our tables, the engine's, and the key database."""
+    upgrade()
+    durable.migrate(app.config["SQLALCHEMY_DATABASE_URI"])
+    parts().vault.create_table()
+
+
+def setup(app: Flask) -> None:
+    """Add the commands that need a configured portal."""
+    for command in (worker, keys, receipt, prepare):
+        app.cli.add_command(command)
+
+
+@click.command()
+@with_appcontext
+def prepare() -> None:
+    """Create or update every table: the portal's, the engine's and the key database's."""
+    migrate(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+@click.command()
+@with_appcontext
+def worker() -> None:
+    """Run the durable engine alone, until told to stop. Any number may run, on one PostgreSQL."""
+    stop = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda _signal, _frame: stop.set())
+    durable.launch(current_app._get_current_object())  # type: ignore[attr-defined]
+    click.echo("The worker is running.")
+    stop.wait()
+    durable.shut_down()
+
+
+keys = AppGroup("keys", help="The portal's own keys.")
+
+
+@keys.command("rotate")
+def rotate() -> None:
+    """Wrap every data key with the first of PORTAL_TOKEN_KEYS, while the portal runs."""
+    click.echo(f"{parts().vault.rotate()} data keys were wrapped again.")
+
+
+receipt = AppGroup("receipt", help="Receipts of disconnections.")
+
+
+@receipt.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def verify(file: Path) -> None:
+    """Check the signature of a downloaded receipt."""
+    try:
+        envelope = json.loads(file.read_text())
+        row = Receipt(body=envelope["receipt"], signature=envelope["signature"], key_id=envelope["key_id"])
+        genuine = receipts.verify(row)
+    except (ValueError, KeyError, TypeError):
+        genuine = False
+    if not genuine:
+        raise click.ClickException("This receipt is not one of ours, or it was changed.")
+    click.echo("This receipt is genuine and unchanged.")

@@ -1,0 +1,37 @@
+"""HTTP only: one file and one Blueprint per verb or place. Reads may go to models, writes go through a workflow."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from portal.routes import (
+    agenda,
+    connect,
+    disconnect,
+    health,
+    help,  # noqa: A004 - the word of the page
+    home,
+    integrations,
+    notifications,
+    sign_in,
+    support,
+    sync,
+)
+
+
+def setup(app: Flask) -> None:
+    """Register every Blueprint."""
+    for module in (
+        home,
+        sign_in,
+        integrations,
+        connect,
+        sync,
+        disconnect,
+        agenda,
+        help,
+        support,
+        notifications,
+        health,
+    ):
+        app.register_blueprint(module.bp)

@@ -1,0 +1,83 @@
+"""Connect and Reconnect: leave for the provider, and come back."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Blueprint, abort, redirect, request, session, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response as BaseResponse
+
+from portal.models import Connection
+from portal.parts import parts
+from portal.providers.base import OurFault, ProviderError, SignInReason, SignInRefused
+from portal.web import notices
+from portal.web.guards import own_connection, public
+from portal.web.htmx import writes_on_get
+from portal.workflows import connect as workflow
+
+bp = Blueprint("connect", __name__)
+
+
+@bp.post("/integrations/<slug>/connect")
+def start(slug: str) -> BaseResponse:
+    """Straight to the provider's sign-in; no page between."""
+    if slug not in parts().providers:
+        abort(404)
+    return _leave(slug)
+
+
+@bp.post("/connections/<connection_id>/reconnect")
+def reconnect(connection_id: str) -> BaseResponse:
+    """The same, to mend a connection: its settings and copies stay."""
+    connection = own_connection(connection_id)
+    return _leave(connection.integration, replaces=connection)
+
+
+@bp.get("/integrations/<slug>/callback")
+@public
+@writes_on_get
+def callback(slug: str) -> BaseResponse:
+    """The redirect URI: judge the answer, then show the card with what came of it.
+
+    Public because a session that ended meanwhile must not carry the code on in a `next` address.
+    """
+    if slug not in parts().providers:
+        abort(404)
+    kind = _finish(slug) if current_user.is_authenticated else SignInReason.EXPIRED.value
+    notices.leave(kind)
+    return redirect(url_for("integrations.deep_link", slug=slug), 303)
+
+
+def _finish(slug: str) -> str:
+    try:
+        workflow.finish(current_user.id, slug, _browser(), request.args)
+    except SignInRefused as refused:
+        return refused.reason.value
+    except workflow.StillDisconnecting:
+        return "still_disconnecting"
+    except workflow.WrongAccount:
+        return "wrong_account"
+    except ProviderError as error:
+        return _kind(error)
+    return "connected"
+
+
+def _leave(slug: str, *, replaces: Connection | None = None) -> BaseResponse:
+    try:
+        return redirect(workflow.start(current_user.id, slug, _browser(), replaces=replaces), 303)
+    except ProviderError as error:
+        notices.leave(_kind(error))
+        return redirect(url_for("integrations.deep_link", slug=slug), 303)
+
+
+def _browser() -> str:
+    """A random name for this browser session, so that an answer is taken only where the question was asked."""
+    if "browser" not in session:
+        session["browser"] = secrets.token_urlsafe(24)
+    name: str = session["browser"]
+    return name
+
+
+def _kind(error: ProviderError) -> str:
+    return "our_fault" if isinstance(error, OurFault) else "unreachable"

@@ -1,0 +1,109 @@
+"""Disconnect: the question, the click, the progress, and the confirmation page with its receipt."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import select
+
+from portal.db import db
+from portal.models import Disconnection, Receipt
+from portal.routes.integrations import render_card
+from portal.web.guards import own_connection, own_disconnection
+from portal.web.htmx import wants_fragment
+from portal.workflows import disconnect as workflow
+from portal.workflows import receipt as receipts
+from portal.workflows.inventory import take
+
+bp = Blueprint("disconnect", __name__)
+
+
+@bp.get("/connections/<connection_id>/disconnect")
+def ask(connection_id: str) -> ResponseReturnValue:
+    """The question: what will happen, counted from this connection. Changes nothing."""
+    already = _running_or_ended(connection_id)
+    if already is not None:
+        return _see(already)
+    connection = own_connection(connection_id)
+    template = "disconnect/_confirm.html" if wants_fragment() else "disconnect/confirm.html"
+    return render_template(template, connection=connection, inventory=take(connection), steps=workflow.STEPS)
+
+
+@bp.post("/connections/<connection_id>/disconnect")
+def confirm(connection_id: str) -> ResponseReturnValue:
+    """The click. A second one, from wherever, gets the same disconnection."""
+    disconnection = _running_or_ended(connection_id)
+    if disconnection is None:
+        own_connection(connection_id)
+        disconnection = workflow.begin(connection_id, current_user.id)
+    if disconnection is None:
+        abort(404)
+    if wants_fragment():
+        return _finished(disconnection) if disconnection.is_finished() else render_card(disconnection.integration)
+    return _see(disconnection)
+
+
+@bp.get("/disconnections/<disconnection_id>")
+def show(disconnection_id: str) -> ResponseReturnValue:
+    """One address for the whole story: progress while it runs, the confirmation page for ever after."""
+    disconnection = own_disconnection(disconnection_id)
+    if wants_fragment():
+        return _finished(disconnection) if disconnection.is_finished() else _progress("_progress", disconnection)
+    if not disconnection.is_finished():
+        return _progress("progress", disconnection)
+    receipt = db.session.get_one(Receipt, disconnection.id)
+    return render_template(
+        "disconnect/receipt.html",
+        disconnection=disconnection,
+        receipt=json.loads(receipt.body),
+        verified=receipts.verify(receipt),
+        signature=receipt.signature,
+        key_id=receipt.key_id,
+    )
+
+
+@bp.get("/disconnections/<disconnection_id>/receipt.json")
+def download(disconnection_id: str) -> Response:
+    """The receipt as signed, with its signature and the name of the key."""
+    disconnection = own_disconnection(disconnection_id)
+    receipt = db.session.get(Receipt, disconnection.id)
+    if receipt is None:
+        abort(404)
+    envelope = {"receipt": receipt.body, "signature": receipt.signature, "key_id": receipt.key_id}
+    answer = Response(json.dumps(envelope, indent=2), mimetype="application/json")
+    answer.headers["Content-Disposition"] = f'attachment; filename="coordinoter-receipt-{disconnection.id[:8]}.json"'
+    return answer
+
+
+@bp.post("/disconnections/<disconnection_id>/erase-now")
+def erase_now(disconnection_id: str) -> ResponseReturnValue:
+    """Do not wait for the provider any longer."""
+    disconnection = own_disconnection(disconnection_id)
+    workflow.erase_now(disconnection.id)
+    return _progress("_progress", disconnection) if wants_fragment() else _see(disconnection)
+
+
+def _running_or_ended(connection_id: str) -> Disconnection | None:
+    return db.session.scalar(
+        select(Disconnection).where(
+            Disconnection.connection_id == connection_id, Disconnection.member_id == current_user.id
+        )
+    )
+
+
+def _see(disconnection: Disconnection) -> ResponseReturnValue:
+    address = url_for("disconnect.show", disconnection_id=disconnection.id)
+    if request.headers.get("HX-Request") == "true":
+        return "", 204, {"HX-Redirect": address}
+    return redirect(address, 303)
+
+
+def _finished(disconnection: Disconnection) -> str:
+    return render_template("disconnect/_finished.html", disconnection=disconnection)
+
+
+def _progress(template: str, disconnection: Disconnection) -> str:
+    return render_template(f"disconnect/{template}.html", disconnection=disconnection, steps=disconnection.steps)

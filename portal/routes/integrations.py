@@ -1,0 +1,96 @@
+"""Manage Integrations: the page with the cards, and each card alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, abort, render_template
+from flask_login import current_user
+from sqlalchemy import select
+
+from portal.db import db
+from portal.models import Connection, Disconnection
+from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
+from portal.web import notices
+from portal.web.htmx import wants_fragment
+from portal.workflows.inventory import Inventory, take
+
+bp = Blueprint("integrations", __name__)
+
+TITLES = {"outlook-calendar": "Outlook Calendar"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """One account on a card: connected, in need of attention, or on its way out."""
+
+    connection: Connection | None
+    inventory: Inventory | None
+    disconnection: Disconnection | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """One integration and the member's links to it."""
+
+    slug: str
+    title: str
+    links: tuple[Link, ...]
+
+
+@bp.get("/integrations")
+def page() -> str:
+    """All cards."""
+    return _render(focus=None)
+
+
+@bp.get("/integrations/<slug>")
+def deep_link(slug: str) -> str:
+    """The same page, with one card brought into view: where help articles lead."""
+    if slug not in TITLES:
+        abort(404)
+    return _render(focus=slug)
+
+
+@bp.get("/integrations/<slug>/card")
+def card(slug: str) -> str:
+    """One card alone, for a page that follows a sync; the whole page for everybody else."""
+    if slug not in TITLES:
+        abort(404)
+    return render_card(slug) if wants_fragment() else _render(focus=slug)
+
+
+def render_card(slug: str) -> str:
+    """The card as a fragment, as other routes answer it too."""
+    return render_template("integrations/_card.html", card=make_card(slug), notice=notices.take())
+
+
+def make_card(slug: str) -> Card:
+    """Look up what the signed-in member has on a card."""
+    connections = db.session.scalars(
+        select(Connection)
+        .where(
+            Connection.member_id == current_user.id,
+            Connection.integration == slug,
+            Connection.state.in_((CONNECTED, NEEDS_ATTENTION, DISCONNECTING)),
+        )
+        .order_by(Connection.connected_at, Connection.id)
+    ).all()
+    running = db.session.scalars(
+        select(Disconnection)
+        .where(
+            Disconnection.member_id == current_user.id,
+            Disconnection.integration == slug,
+            Disconnection.finished_at.is_(None),
+        )
+        .order_by(Disconnection.started_at)
+    ).all()
+    # A disconnection near its end has no connection row any more, and is still at work.
+    links = [Link(each, take(each), None) for each in connections if each.state != DISCONNECTING]
+    links += [Link(None, None, each) for each in running]
+    return Card(slug, TITLES[slug], tuple(links))
+
+
+def _render(focus: str | None) -> str:
+    cards = [make_card(slug) for slug in TITLES]
+    return render_template("integrations/page.html", cards=cards, focus=focus, notice=notices.take())

@@ -1,0 +1,29 @@
+"""Where the provider delivers change notifications. Answers fast, believes little, and never explains itself."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, request
+
+from portal.parts import parts
+from portal.web.csrf import exempt
+from portal.web.guards import public
+from portal.workflows import receive
+
+bp = Blueprint("notifications", __name__)
+
+
+@bp.post("/webhooks/<slug>")
+@public
+@exempt
+def deliver(slug: str) -> Response:
+    """The handshake and every delivery; 202 also for what we throw away: an error would only buy hours of retries.
+
+    https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
+    """
+    if slug not in parts().providers:
+        abort(404)
+    token = request.args.get("validationToken")
+    if token is not None:
+        return Response(token[:4096], 200, mimetype="text/plain", headers={"X-Content-Type-Options": "nosniff"})
+    receive.notifications(slug, request.get_data(cache=False))
+    return Response(status=202)

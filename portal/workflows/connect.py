@@ -1,0 +1,189 @@
+"""Connect an account: leave for the vendor with secrets kept here, come back, and begin to sync."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+
+from portal import clock, durable
+from portal.db import db
+from portal.models import Connection
+from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
+from portal.parts import parts
+from portal.providers.base import Account, AccountKind, Grant, SignInReason, SignInRefused
+from portal.vault import CannotOpen
+from portal.workflows import tokens
+from portal.workflows.activity import record
+from portal.workflows.epoch import Fenced, writing
+
+SIGN_IN_LIFE = timedelta(minutes=10)
+PURPOSE = "sign-in"
+
+
+class StillDisconnecting(Exception):
+    """The account is being disconnected at this moment: connect again when that has ended."""
+
+
+class WrongAccount(Exception):
+    """A Reconnect came back with another account than the one it was meant to mend."""
+
+
+def start(member_id: str, integration: str, browser: str, *, replaces: Connection | None = None) -> str:
+    """Begin a sign-in: make a `connecting` row with its sealed secrets; returns the address to send the browser to.
+
+    `browser` names the browser session, so that the answer is accepted only where the question was asked.
+    """
+    provider, vault = parts().providers[integration], parts().vault
+    hint, replaces_id = (replaces.account_address or "", replaces.id) if replaces else ("", None)
+    db.session.rollback()
+    sign_in = provider.begin_sign_in(parts().settings.redirect_uri, login_hint=hint, choose_account=not hint)
+    forget_abandoned(member_id)
+    connection = Connection(member_id=member_id, integration=integration, state=CONNECTING, replaces_id=replaces_id)
+    db.session.add(connection)
+    db.session.flush()
+    connection.sign_in_state_hash = _hash(sign_in.state)
+    connection.sign_in_browser = _hash(browser)
+    connection.sign_in_expires_at = clock.now() + SIGN_IN_LIFE
+    secrets = {"state": sign_in.state, "nonce": sign_in.nonce, "code_verifier": sign_in.code_verifier}
+    connection.sign_in_sealed = vault.seal(connection.id, PURPOSE, json.dumps(secrets))
+    db.session.commit()
+    return sign_in.url
+
+
+def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, str]) -> Connection:
+    """Judge the vendor's answer and connect. Raises SignInRefused, StillDisconnecting, WrongAccount, ProviderError."""
+    attempt_id, epoch, secrets = _redeem(member_id, integration, browser, answer.get("state", ""))
+    provider = parts().providers[integration]
+    try:
+        grant = provider.finish_sign_in(parts().settings.redirect_uri, answer, **secrets)
+        try:
+            return _settle(attempt_id, epoch, grant)
+        except (Fenced, StillDisconnecting, WrongAccount) as refused:
+            tokens.dispose(provider, grant.tokens)
+            if isinstance(refused, Fenced):
+                raise SignInRefused(SignInReason.EXPIRED) from None
+            raise
+    finally:
+        _drop_attempt(attempt_id)
+
+
+def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple[str, int, dict[str, str]]:
+    """Spend the attempt, whatever comes of it: a second use of the same state finds nothing."""
+    attempt = db.session.scalar(
+        select(Connection)
+        .where(
+            Connection.sign_in_state_hash == _hash(state),
+            Connection.sign_in_browser == _hash(browser),
+            Connection.member_id == member_id,
+            Connection.integration == integration,
+            Connection.state == CONNECTING,
+            Connection.sign_in_expires_at > clock.now(),
+        )
+        .with_for_update()
+    )
+    if attempt is None or attempt.sign_in_sealed is None:
+        db.session.rollback()
+        raise SignInRefused(SignInReason.EXPIRED)
+    sealed, epoch, attempt_id = attempt.sign_in_sealed, attempt.epoch, attempt.id
+    attempt.sign_in_state_hash = attempt.sign_in_sealed = None
+    db.session.commit()
+    try:
+        secrets: dict[str, str] = json.loads(parts().vault.open(attempt_id, PURPOSE, sealed))
+    except CannotOpen:
+        raise SignInRefused(SignInReason.EXPIRED) from None
+    return attempt_id, epoch, secrets
+
+
+def _settle(attempt_id: str, epoch: int, grant: Grant) -> Connection:
+    """Write the connection in one transaction: a new one, or the member's own one to this account, mended."""
+    with writing(attempt_id, epoch, CONNECTING) as attempt:
+        own = db.session.scalar(
+            select(Connection)
+            .where(
+                Connection.member_id == attempt.member_id,
+                Connection.integration == attempt.integration,
+                Connection.account_tenant == grant.account.tenant,
+                Connection.account_subject == grant.account.subject,
+                Connection.state.in_((CONNECTED, NEEDS_ATTENTION, DISCONNECTING)),
+            )
+            .with_for_update()
+        )
+        if own is not None and own.state == DISCONNECTING:
+            raise StillDisconnecting
+        if attempt.replaces_id and (own is None or own.id != attempt.replaces_id):
+            raise WrongAccount
+        connection = own or attempt
+        if own is not None:
+            own.epoch += 1  # whatever still works with the old tokens finds its writes refused
+            db.session.delete(attempt)
+        _describe(connection, grant.account)
+        tokens.keep(connection, grant.tokens)
+        _want_sync(connection)
+        record("connection:connect", member_id=connection.member_id, connection_id=connection.id)
+    return connection
+
+
+def _describe(connection: Connection, account: Account) -> None:
+    connection.state = CONNECTED
+    connection.account_tenant, connection.account_subject = account.tenant, account.subject
+    connection.account_address, connection.account_name = account.address, account.name
+    connection.account_kind = AccountKind(account.kind).value
+    connection.connected_at = connection.connected_at or clock.now()
+    connection.attention_reason = connection.attention_at = None
+    connection.refresh_lease = connection.refresh_lease_until = None
+    connection.sync_lease = connection.sync_lease_until = None
+    connection.sign_in_browser = connection.sign_in_expires_at = connection.replaces_id = None
+
+
+def _want_sync(connection: Connection) -> None:
+    connection.sync_wanted_at, connection.sync_note = clock.now(), "Waiting for the first calendars"
+    db.session.flush()
+    durable.enqueue(db.session(), "sync", connection.id)
+
+
+def _drop_attempt(attempt_id: str) -> None:
+    """An attempt that did not become a connection leaves nothing behind, its key included."""
+    db.session.rollback()
+    db.session.execute(delete(Connection).where(Connection.id == attempt_id, Connection.state == CONNECTING))
+    still_there = db.session.scalar(select(Connection.id).where(Connection.id == attempt_id))
+    db.session.commit()
+    if still_there is None:
+        parts().vault.destroy(attempt_id)
+
+
+def forget_abandoned(member_id: str | None = None) -> int:
+    """Remove sign-ins that nobody came back from in time; returns how many."""
+    old = select(Connection.id).where(
+        Connection.state == CONNECTING, Connection.created_at < clock.now() - SIGN_IN_LIFE
+    )
+    if member_id:
+        old = old.where(Connection.member_id == member_id)
+    ids = list(db.session.scalars(old))
+    db.session.execute(delete(Connection).where(Connection.id.in_(ids), Connection.state == CONNECTING))
+    db.session.commit()
+    for attempt_id in ids:
+        parts().vault.destroy(attempt_id)
+    return len(ids)
+
+
+@durable.every("forget_abandoned", "*/10 * * * *")
+def forget_all_abandoned() -> None:
+    """Sweep up half-made sign-ins of everybody."""
+    forget_abandoned()
+
+
+def cancel_attempts(connection_id: str) -> None:
+    """A disconnection ends every Reconnect on its way to the same connection, as part of the caller's transaction."""
+    db.session.execute(
+        update(Connection)
+        .where(Connection.replaces_id == connection_id, Connection.state == CONNECTING)
+        .values(epoch=Connection.epoch + 1, sign_in_state_hash=None, sign_in_sealed=None)
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

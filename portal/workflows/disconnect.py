@@ -1,0 +1,257 @@
+"""Disconnect: what is severed, in what order, and the words people read.
+
+`STEPS` is the one list behind the question before, the running code, the progress, the receipt and the tests. Each
+step's docstring is its promise: the first line its title, the rest the sentence people read. Every step commits by
+itself and may run again; a failing remote step never stops the local ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import select
+
+from portal import clock, durable
+from portal.db import db
+from portal.models import Connection, Disconnection, DisconnectionStep, Token
+from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
+from portal.models.disconnection_step import DONE, FAILED
+from portal.parts import parts
+from portal.providers.base import AccountKind, ProviderError
+from portal.workflows import erase, inventory, receipt, sever
+from portal.workflows.activity import record
+from portal.workflows.connect import cancel_attempts
+from portal.workflows.sever import Ended, Promise, Work
+
+logger = logging.getLogger("portal.disconnect")
+
+ERASE_NOW = "erase-now"
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds between two tries of a remote step
+
+
+def stop_syncing(work: Work) -> Ended:
+    """Stop syncing.
+
+    From the moment you confirm, nothing is read from or written to this calendar any more.
+    """
+    return Ended(DONE, "Syncing stopped the moment you confirmed.")
+
+
+def remove_our_meetings(work: Work) -> Ended:
+    """Leave your calendar as it is.
+
+    Your events at Microsoft are yours and stay untouched. Coordinoter has written no meetings of its own into it.
+    """
+    return Ended(DONE, "Nothing in your calendar at Microsoft was changed or removed.", 0)
+
+
+def tell_you(work: Work) -> Ended:
+    """Give you a receipt.
+
+    A lasting, signed account of every step. It names no mailbox.
+    """
+    return Ended(DONE, "This receipt is signed and kept for you. No mail was sent: this portal has no mail set up.")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One promise: its name, the title and sentence people read, and the code that keeps it."""
+
+    name: str
+    title: str
+    promise: str
+    keep: Promise
+    remote: bool
+
+
+def _step(keep: Promise, *, remote: bool = False) -> Step:
+    title, _, promise = (inspect.getdoc(keep) or "").partition("\n\n")
+    return Step(keep.__name__, title.rstrip("."), " ".join(promise.split()), keep, remote)
+
+
+STEPS = (
+    _step(stop_syncing),
+    _step(sever.end_notifications, remote=True),
+    _step(remove_our_meetings),
+    _step(sever.withdraw_access, remote=True),
+    _step(sever.try_the_old_token, remote=True),
+    _step(erase.erase_tokens),
+    _step(erase.erase_copies),
+    _step(erase.prove_nothing_remains),
+    _step(tell_you),
+)
+BY_NAME = {step.name: step for step in STEPS}
+
+
+# --- the click ------------------------------------------------------------------------------------------------------
+
+
+def begin(connection_id: str, member_id: str) -> Disconnection | None:
+    """The fence, in one transaction: state, epoch, the disconnection with its steps, and its durable run.
+
+    A second click, tab or POST gets the same disconnection. None when there is nothing to disconnect.
+    """
+    cancel_attempts(connection_id)  # before our own row is locked: a returning sign-in locks in this order too
+    connection = db.session.scalar(
+        select(Connection)
+        .where(Connection.id == connection_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    before = find(connection_id)
+    if before is not None:
+        db.session.rollback()
+        return find(connection_id)
+    if connection is None or connection.state not in (CONNECTED, NEEDS_ATTENTION):
+        db.session.rollback()
+        return None
+    held, now = inventory.take(connection), clock.now()
+    token = db.session.get(Token, connection_id)
+    disconnection = Disconnection(
+        connection_id=connection_id,
+        member_id=connection.member_id,
+        integration=connection.integration,
+        epoch=connection.epoch + 1,
+        account_kind=connection.account_kind or AccountKind.WORK,
+        calendars=len(held.calendars),
+        copies=held.copies,
+        subscriptions=held.subscriptions,
+        started_at=now,
+        deadline_at=now + timedelta(seconds=parts().settings.disconnect_deadline),
+        lapses_at=token.lapses_at if token else None,
+        steps=[DisconnectionStep(position=at, name=step.name) for at, step in enumerate(STEPS, 1)],
+    )
+    connection.state, connection.epoch = DISCONNECTING, disconnection.epoch
+    connection.sync_wanted_at = connection.sync_note = connection.sync_lease = connection.sync_lease_until = None
+    db.session.add(disconnection)
+    first = disconnection.steps[0]
+    ended = stop_syncing(Work(disconnection.id))
+    first.started_at = first.ended_at = now
+    first.attempts, first.outcome, first.detail = 1, ended.outcome, ended.detail
+    record("connection:disconnect", member_id=member_id, connection_id=connection_id)
+    db.session.flush()
+    durable.enqueue(db.session(), "disconnect", disconnection.id, run_id=disconnection.id)
+    db.session.commit()
+    return disconnection
+
+
+def find(connection_id: str) -> Disconnection | None:
+    """The disconnection of a connection, running or ended."""
+    return db.session.scalar(select(Disconnection).where(Disconnection.connection_id == connection_id))
+
+
+def erase_now(disconnection_id: str) -> None:
+    """The person does not want to wait for the vendor any longer: end the remote steps as they stand."""
+    disconnection = db.session.get_one(Disconnection, disconnection_id, with_for_update=True)
+    if disconnection.finished_at is None and disconnection.erase_now_at is None:
+        disconnection.erase_now_at = clock.now()
+        record(
+            "connection:disconnect:erase_now",
+            member_id=disconnection.member_id,
+            connection_id=disconnection.connection_id,
+        )
+        durable.nudge(db.session(), disconnection_id, ERASE_NOW)
+    db.session.commit()
+
+
+# --- the run --------------------------------------------------------------------------------------------------------
+
+
+@durable.run("disconnect")
+def disconnect(disconnection_id: str) -> None:
+    """The durable run: every step in order, each tried until it has its outcome."""
+    for step in STEPS:
+        while True:
+            wait = durable.step(partial(carry_out, step.name), disconnection_id, label=step.name)
+            if wait is None:
+                break
+            durable.pause(wait, ERASE_NOW)
+
+
+def carry_out(name: str, disconnection_id: str) -> float | None:
+    """Try one step once. None when it has its outcome, else the seconds to wait before the next try."""
+    step, work = BY_NAME[name], Work(disconnection_id)
+    attempts = _note_start(disconnection_id, name)
+    if attempts is None:
+        return None
+    try:
+        ended = step.keep(work)
+    except ProviderError as error:
+        db.session.rollback()
+        return _try_later(disconnection_id, step, attempts, error.sentence, error.retry_after, error)
+    except Exception as error:
+        db.session.rollback()
+        logger.exception("step %s of disconnection %s broke", name, disconnection_id)
+        return _try_later(disconnection_id, step, attempts, "Something went wrong on our side.", None, error)
+    _note_end(disconnection_id, name, ended)
+    return None
+
+
+def _note_start(disconnection_id: str, name: str) -> int | None:
+    row = _row(disconnection_id, name)
+    if row.outcome is not None:
+        db.session.rollback()
+        return None
+    row.started_at = row.started_at or clock.now()
+    row.attempts += 1
+    attempts = row.attempts
+    db.session.commit()
+    return attempts
+
+
+def _try_later(
+    disconnection_id: str, step: Step, attempts: int, trouble: str, retry_after: float | None, error: Exception
+) -> float | None:
+    disconnection = db.session.get_one(Disconnection, disconnection_id)
+    left = (disconnection.deadline_at - clock.now()).total_seconds()
+    if (step.remote and disconnection.erase_now_at is not None) or left <= 0:
+        ended = sever.give_up(Work(disconnection_id), step.name, trouble) if step.remote else Ended(FAILED, trouble)
+        _note_end(disconnection_id, step.name, ended)
+        return None
+    row = _row(disconnection_id, step.name)
+    row.trouble = trouble
+    db.session.commit()
+    backoff = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempts - 1, 10)) * random.uniform(0.75, 1.25)  # noqa: S311
+    return min(max(backoff, retry_after or 0), left)
+
+
+def _note_end(disconnection_id: str, name: str, ended: Ended) -> None:
+    row = _row(disconnection_id, name)
+    if row.outcome is None:
+        row.outcome, row.detail, row.count, row.request_ids = (
+            ended.outcome,
+            ended.detail,
+            ended.count,
+            ended.request_ids,
+        )
+        row.link, row.link_title, row.trouble, row.ended_at = ended.link, ended.link_title, None, clock.now()
+    if name == STEPS[-1].name:
+        _close(disconnection_id)
+    db.session.commit()
+
+
+def _close(disconnection_id: str) -> None:
+    """Write the receipt and the end of the disconnection, in the transaction of the last step."""
+    disconnection = db.session.get_one(Disconnection, disconnection_id, populate_existing=True)
+    if disconnection.finished_at is None:
+        disconnection.finished_at = clock.now()
+        receipt.write(disconnection, {step.name: (step.title, step.promise) for step in STEPS})
+        record(
+            "connection:disconnect:done",
+            member_id=disconnection.member_id,
+            connection_id=disconnection.connection_id,
+        )
+
+
+def _row(disconnection_id: str, name: str) -> DisconnectionStep:
+    return db.session.scalars(
+        select(DisconnectionStep)
+        .where(DisconnectionStep.disconnection_id == disconnection_id, DisconnectionStep.name == name)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()

@@ -1,0 +1,95 @@
+"""The local steps of a disconnection: erase, and then look whether anything is left."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import delete, func, select
+
+from portal.db import Base, db
+from portal.models import Calendar, Connection, Copy, Subscription, Token
+from portal.models.connection import CONNECTING
+from portal.models.disconnection_step import DONE, FAILED
+from portal.parts import parts
+from portal.workflows.sever import Ended, Work
+
+logger = logging.getLogger("portal.erase")
+
+LASTING = {"disconnections", "activities"}
+"""Tables that may go on naming the connection's id: the account of what happened. They hold nothing of the mailbox."""
+
+
+def erase_tokens(work: Work) -> Ended:
+    """Erase every token.
+
+    The key that seals your tokens is destroyed, so that no copy of them can be opened again, in back-ups neither.
+    """
+    connection_id = work.row().connection_id
+    db.session.execute(delete(Token).where(Token.connection_id == connection_id))
+    attempts = list(db.session.scalars(_attempts(connection_id)))
+    db.session.execute(delete(Connection).where(Connection.id.in_(attempts)))
+    db.session.commit()
+    for owner in (connection_id, *attempts):
+        parts().vault.destroy(owner)
+    return Ended(DONE, "Your tokens were deleted and the key that opened them was destroyed.")
+
+
+def erase_copies(work: Work) -> Ended:
+    """Erase every copy.
+
+    All copied events, calendars, bookmarks, links and the name of your account are deleted here. Your calendar at
+    Microsoft stays as it is.
+    """
+    connection_id = work.row().connection_id
+    copies = db.session.scalar(select(func.count()).where(Copy.connection_id == connection_id)) or 0
+    for table in (Copy, Calendar, Subscription, Token):
+        db.session.execute(delete(table).where(table.connection_id == connection_id))
+    db.session.execute(delete(Connection).where(Connection.id == connection_id))
+    row = work.row()
+    told, calendars = max(copies, row.copies), row.calendars
+    db.session.commit()
+    return Ended(
+        DONE,
+        f"{told} copied {'event' if told == 1 else 'events'} and {calendars} "
+        f"{'calendar' if calendars == 1 else 'calendars'} deleted, and with them the link to your account.",
+        told,
+    )
+
+
+def prove_nothing_remains(work: Work) -> Ended:
+    """Prove that nothing remains.
+
+    We look in every table for anything that belongs to this connection, and check that its key is gone.
+    """
+    connection_id = work.row().connection_id
+    left = remains(connection_id)
+    db.session.rollback()
+    vault = parts().vault
+    if vault.has_key(connection_id):
+        left.append("the key")
+    clean = vault.scour()
+    if left:
+        logger.critical("disconnection %s left something in: %s", work.id, ", ".join(left))
+        return Ended(FAILED, f"Something was still there: {', '.join(left)}. Our operators have been told.")
+    tables = len(Base.metadata.tables)
+    rewritten = " The key database was rewritten." if clean else ""
+    return Ended(DONE, f"We looked in all {tables} tables and found nothing; the key is gone.{rewritten}", tables)
+
+
+def remains(connection_id: str) -> list[str]:
+    """The tables in which something of a connection is still to be found (every table is asked, later ones too)."""
+    left = []
+    for table in Base.metadata.sorted_tables:
+        if table.name in LASTING:
+            continue
+        columns = [table.c[name] for name in ("connection_id", "replaces_id") if name in table.c]
+        if table.name == Connection.__tablename__:
+            columns.append(table.c.id)
+        for column in columns:
+            if db.session.scalar(select(func.count()).select_from(table).where(column == connection_id)):
+                left.append(table.name)
+    return left
+
+
+def _attempts(connection_id: str):  # type: ignore[no-untyped-def]
+    return select(Connection.id).where(Connection.replaces_id == connection_id, Connection.state == CONNECTING)

@@ -1,0 +1,40 @@
+"""Count what a connection holds: for the card, and for the question before a disconnection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from portal.db import db
+from portal.models import Calendar, Connection, Copy, Subscription
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What we hold of one connection at this moment."""
+
+    calendars: tuple[str, ...]
+    copies: int
+    subscriptions: int
+    last_sync_at: datetime | None
+
+
+def take(connection: Connection) -> Inventory:
+    """Look it up; reads only."""
+    names = db.session.scalars(
+        select(Calendar.name)
+        .where(Calendar.connection_id == connection.id)
+        .order_by(Calendar.is_default.desc(), Calendar.name)
+    )
+    return Inventory(
+        calendars=tuple(names),
+        copies=_count(Copy, connection.id),
+        subscriptions=_count(Subscription, connection.id),
+        last_sync_at=connection.last_sync_at,
+    )
+
+
+def _count(table: type[Copy] | type[Subscription], connection_id: str) -> int:
+    return db.session.scalar(select(func.count()).where(table.connection_id == connection_id)) or 0

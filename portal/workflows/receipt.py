@@ -1,0 +1,93 @@
+"""The receipt: written once when a disconnection ends, signed with Ed25519 (RFC 8032), verifiable by anybody."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from portal.db import db
+from portal.models import Disconnection, Receipt
+from portal.parts import parts
+from portal.vault import key_id
+
+VERSION = 1
+TITLES = {"outlook-calendar": "Outlook Calendar"}
+
+
+def write(disconnection: Disconnection, words: dict[str, tuple[str, str]]) -> Receipt:
+    """Make and sign the receipt in the caller's transaction. `words` gives each step's title and promise."""
+    body = json.dumps(_account(disconnection, words), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    key = Ed25519PrivateKey.from_private_bytes(parts().settings.receipt_keys[0])
+    receipt = Receipt(
+        disconnection_id=disconnection.id,
+        body=body,
+        signature=base64.b64encode(key.sign(body.encode())).decode(),
+        key_id=key_id(_public(key)),
+    )
+    db.session.add(receipt)
+    return receipt
+
+
+def verify(receipt: Receipt) -> bool:
+    """Whether the receipt is as we signed it, with any of our keys."""
+    signature = base64.b64decode(receipt.signature)
+    for seed in parts().settings.receipt_keys:
+        key = Ed25519PrivateKey.from_private_bytes(seed)
+        if key_id(_public(key)) != receipt.key_id:
+            continue
+        try:
+            key.public_key().verify(signature, receipt.body.encode())
+        except InvalidSignature:
+            return False
+        return True
+    return False
+
+
+def public_keys() -> dict[str, str]:
+    """Key id to public key (raw, base64), to be published."""
+    keys = [_public(Ed25519PrivateKey.from_private_bytes(seed)) for seed in parts().settings.receipt_keys]
+    return {key_id(key): base64.b64encode(key).decode() for key in keys}
+
+
+def _account(disconnection: Disconnection, words: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "id": disconnection.id,
+        "integration": TITLES.get(disconnection.integration, disconnection.integration),
+        "account_kind": disconnection.account_kind,
+        "started_at": _moment(disconnection.started_at),
+        "finished_at": _moment(disconnection.finished_at),
+        "erased_early": disconnection.erase_now_at is not None,
+        "lapses_at": _moment(disconnection.lapses_at),
+        "subscription_ends_at": _moment(disconnection.subscription_ends_at),
+        "steps": [
+            {
+                "name": step.name,
+                "title": words[step.name][0],
+                "promise": words[step.name][1],
+                "outcome": step.outcome,
+                "detail": step.detail,
+                "count": step.count,
+                "request_ids": step.request_ids,
+                "link": step.link,
+                "link_title": step.link_title,
+                "attempts": step.attempts,
+                "ended_at": _moment(step.ended_at),
+            }
+            for step in disconnection.steps
+        ],
+    }
+
+
+def _public(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None

@@ -1,0 +1,150 @@
+"""Keep, refresh and hand out the tokens of a connection. They are sealed at rest and open only inside a call."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from portal import clock
+from portal.db import db, new_id
+from portal.models import Connection, Token
+from portal.models.connection import CONNECTED, NEEDS_ATTENTION
+from portal.parts import parts
+from portal.providers.base import AccessEnded, AccessExpired, AccessReason, Provider, ProviderError, Tokens, Unreachable
+from portal.vault import CannotOpen
+from portal.workflows.epoch import Fenced, writing
+
+logger = logging.getLogger("portal.tokens")
+T = TypeVar("T")
+
+ACCESS, REFRESH = "access_token", "refresh_token"
+EARLY = timedelta(minutes=2)  # refresh before the very last moment: our clock and Microsoft's may differ
+LEASE = timedelta(seconds=60)  # how long one refresh may hold the others back
+
+
+def keep(connection: Connection, tokens: Tokens) -> None:
+    """Seal and store tokens, as part of the caller's guarded transaction. An old refresh token is overwritten."""
+    vault = parts().vault
+    row = db.session.get(Token, connection.id) or Token(connection_id=connection.id, lapses_at=tokens.expires_at)
+    row.epoch = connection.epoch
+    row.access_sealed = vault.seal(connection.id, ACCESS, tokens.access_token)
+    if tokens.refresh_token:
+        row.refresh_sealed = vault.seal(connection.id, REFRESH, tokens.refresh_token)
+    row.expires_at = tokens.expires_at
+    row.lapses_at = max(row.lapses_at, tokens.expires_at)
+    row.issued_at = clock.now()
+    db.session.add(row)
+
+
+def with_access(connection_id: str, epoch: int, call: Callable[[str], T], *, states: tuple[str, ...] = ()) -> T:
+    """Do `call(access_token)`, refreshing first when the token is old, and once more when it is not accepted.
+
+    No database transaction is open while `call` runs. Raises what the provider raises, and Fenced.
+    """
+    states = states or (CONNECTED,)
+    try:
+        return call(access_token(connection_id, epoch, states))
+    except AccessExpired as refused:
+        request_id = refused.request_id
+    try:
+        return call(access_token(connection_id, epoch, states, not_this_one=True))
+    except AccessExpired:
+        raise AccessEnded(AccessReason.SIGN_IN_NEEDED, request_id=request_id) from None
+
+
+def access_token(connection_id: str, epoch: int, states: tuple[str, ...], *, not_this_one: bool = False) -> str:
+    """A living access token. Raises AccessEnded when there is none to be had, and Fenced."""
+    asked_at = clock.now()
+    for _ in range(120):
+        lease = new_id()
+        with writing(connection_id, epoch, *states) as connection:
+            row = db.session.get(Token, connection_id)
+            if row is None:
+                raise AccessEnded(AccessReason.TOKEN_UNREADABLE)
+            fresh = row.expires_at > clock.now() + EARLY and not (not_this_one and row.issued_at < asked_at)
+            if fresh:
+                return open_sealed(connection_id, ACCESS, row.access_sealed)
+            busy = connection.refresh_lease is not None and (connection.refresh_lease_until or asked_at) > clock.now()
+            if not busy:
+                connection.refresh_lease, connection.refresh_lease_until = lease, clock.now() + LEASE
+                sealed = row.refresh_sealed
+        if not busy:
+            return _refresh(connection_id, epoch, states, sealed, lease)
+        time.sleep(0.5)  # someone else refreshes: take what they bring
+    raise Unreachable("another refresh did not end")
+
+
+def open_sealed(connection_id: str, purpose: str, sealed: str | None) -> str:
+    """Open a token; a missing or unreadable one means "please reconnect", never a crash."""
+    try:
+        if sealed is None:
+            raise CannotOpen("there is none")
+        return parts().vault.open(connection_id, purpose, sealed)
+    except CannotOpen:
+        raise AccessEnded(AccessReason.TOKEN_UNREADABLE) from None
+
+
+def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: str | None, lease: str) -> str:
+    provider = provider_of(connection_id)
+    try:
+        tokens = provider.refresh(open_sealed(connection_id, REFRESH, sealed))
+    except BaseException:
+        _release(connection_id, epoch, states, lease)
+        raise
+    try:
+        with writing(connection_id, epoch, *states) as connection:
+            keep(connection, tokens)
+            connection.refresh_lease = connection.refresh_lease_until = None
+    except Fenced:
+        dispose(provider, tokens)
+        raise
+    return tokens.access_token
+
+
+def _release(connection_id: str, epoch: int, states: tuple[str, ...], lease: str) -> None:
+    try:
+        with writing(connection_id, epoch, *states) as connection:
+            if connection.refresh_lease == lease:
+                connection.refresh_lease = connection.refresh_lease_until = None
+    except Fenced:
+        pass  # nothing left to release
+
+
+def provider_of(connection_id: str) -> Provider:
+    """The provider behind a connection; ends the short read it needs."""
+    connection = db.session.get(Connection, connection_id)
+    slug = connection.integration if connection else ""
+    db.session.rollback()
+    if slug not in parts().providers:
+        raise Fenced(connection_id)
+    return parts().providers[slug]
+
+
+def dispose(provider: Provider, tokens: Tokens) -> bool:
+    """Get rid of tokens that may not be kept: revoked where the vendor can (RFC 7009), else dropped. True: revoked."""
+    try:
+        if not provider.can_revoke():
+            return False
+        if tokens.refresh_token:
+            provider.revoke(tokens.refresh_token, REFRESH)
+        provider.revoke(tokens.access_token, ACCESS)
+    except ProviderError:
+        logger.warning("tokens won after the fence could not be revoked; they were dropped")
+        return False
+    return True
+
+
+def needs_attention(connection_id: str, epoch: int, reason: AccessReason) -> None:
+    """Mark a connection whose access ended at the vendor's side, with the true reason. A fenced one stays fenced."""
+    try:
+        with writing(connection_id, epoch, CONNECTED, NEEDS_ATTENTION) as connection:
+            if connection.state == CONNECTED:
+                connection.attention_at = clock.now()
+            connection.state, connection.attention_reason = NEEDS_ATTENTION, reason.value
+            connection.sync_wanted_at = connection.sync_note = None
+            connection.sync_lease = connection.sync_lease_until = None
+    except Fenced:
+        pass
