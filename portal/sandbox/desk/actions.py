@@ -1,0 +1,204 @@
+"""What Microsoft, an administrator, or the person does at Microsoft's side. The page's forms and the API call these."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from ..config import Config
+from ..graph.courier import Courier
+from ..identity.consent import grant
+from ..identity.keys import KeyRing
+from ..mailbox import add_calendar, change_event, move_event, remove_event
+from ..seed import fill, more, seed
+from ..storage import CONSUMERS, Event, Person, Secret, Storage, Tenant, digest, new_id
+
+
+class Refused(ValueError):
+    """Why the desk will not do what was asked; its text may be shown as it is."""
+
+
+def person(storage: Storage, address: str) -> Person:
+    """Raises Refused."""
+    found = storage.person(address)
+    if found is None:
+        raise Refused(f"There is no account {address!r}.")
+    return found
+
+
+def add_person(storage: Storage, address: str, name: str = "", *, admin: bool = False, events: bool = True) -> Person:
+    """A new account in the directory of its domain; an unknown domain becomes a new directory."""
+    local, _, domain = address.strip().lower().partition("@")
+    if not local or not domain:
+        raise Refused("An address needs a name, an @ and a domain.")
+    with storage.lock:
+        if storage.person(address):
+            raise Refused(f"{address} exists already.")
+        tenant = storage.tenant(domain)
+        if tenant is None:
+            tenant = Tenant(new_id(), domain, domain.partition(".")[0].title())
+            storage.tenants[tenant.id] = tenant
+        oid = new_id()
+        if tenant.id == CONSUMERS:
+            oid = f"00000000-0000-0000-{oid[19:]}"
+        made = Person(
+            oid, tenant.id, address.strip().lower(), name or local.replace(".", " ").title(), storage.clock.now(),
+            admin=admin and not tenant.personal,
+        )  # fmt: skip
+        storage.people[oid] = made
+        if events:
+            fill(storage, oid)
+        else:
+            add_calendar(storage, oid, "Calendar")
+        return made
+
+
+def withdraw(storage: Storage, courier: Courier, who: Person, *, tenant_wide: bool = False) -> int:
+    """Consent is taken back: the person's own, or (by their administrator) the tenant's. How many grants went.
+
+    New tokens stop at once; access tokens live on. A personal account's refresh tokens die with the consent.
+    """
+    with storage.lock:
+        gone = [
+            key
+            for key, held in storage.grants.items()
+            if held.tid == who.tid and (held.principal is None if tenant_wide else held.principal == who.oid)
+        ]
+        clients = {storage.grants.pop(key).client for key in gone}
+        if who.tid == CONSUMERS:
+            for token in storage.refresh_tokens.values():
+                token.expired = token.expired or (token.oid == who.oid and token.client in clients)
+        for held in list(storage.subscriptions.values()):
+            owner = storage.people[held.oid]
+            if held.client in clients and owner.tid == who.tid and (tenant_wide or held.oid == who.oid):
+                courier.lifecycle(held, "reauthorizationRequired")
+        return len(gone)
+
+
+def consent(storage: Storage, who: Person, client: str, scopes: frozenset[str], *, tenant_wide: bool = False) -> str:
+    """Consent given without any page; the grant's id."""
+    return grant(storage, who, client, scopes, everybody=tenant_wide).id
+
+
+def revoke_sessions(storage: Storage, courier: Courier, who: Person) -> None:
+    """All refresh tokens and browser sessions of the account end; consent stays."""
+    with storage.lock:
+        who.valid_from = storage.clock.now()
+
+
+def change_password(storage: Storage, courier: Courier, who: Person, *, by_admin: bool) -> None:
+    """A web application's refresh token survives the person's own change, not a reset by an administrator.
+
+    Either way Outlook's subscriptions are removed, with a word to their lifecycle URLs.
+    """
+    if by_admin:
+        revoke_sessions(storage, courier, who)
+    _drop_subscriptions(storage, courier, who)
+
+
+def enable(storage: Storage, courier: Courier, who: Person, enabled: bool) -> None:
+    with storage.lock:
+        who.enabled = enabled
+    if not enabled:
+        _drop_subscriptions(storage, courier, who)
+
+
+def _drop_subscriptions(storage: Storage, courier: Courier, who: Person) -> None:
+    for held in [s for s in storage.subscriptions.values() if s.oid == who.oid]:
+        courier.remove(held)
+
+
+def expire_tokens(storage: Storage, who: Person, kinds: frozenset[str]) -> int:
+    """End access and/or refresh tokens before their time; how many ended."""
+    now, ended = storage.clock.now(), 0
+    with storage.lock:
+        if "access" in kinds:
+            for access in storage.access_tokens.values():
+                if access.oid == who.oid and access.expires > now:
+                    access.expires, ended = now, ended + 1
+        if "refresh" in kinds:
+            for refresh in storage.refresh_tokens.values():
+                if refresh.oid == who.oid and not refresh.expired:
+                    refresh.expired, ended = True, ended + 1
+    return ended
+
+
+SPENT = ("410", "syncStateNotFound", "resyncRequired")
+
+
+def spend_deltas(storage: Storage, who: Person, how: str = "410") -> int:
+    """Evict the account's delta tokens; their next use asks for a full round. How many went."""
+    if how not in SPENT:
+        raise Refused(f"Say how: {', '.join(SPENT)}.")
+    with storage.lock:
+        living = [delta for delta in storage.mailbox(who.oid).deltas.values() if not delta.spent]
+        for delta in living:
+            delta.spent = how
+        return len(living)
+
+
+def add_events(storage: Storage, who: Person, count: int, calendar: str = "") -> list[Event]:
+    """Further events in the person's default calendar, or in one named by id or name."""
+    if not 0 < count <= 20_000:
+        raise Refused("Say how many events, from 1 to 20000.")
+    box = storage.mailbox(who.oid)
+    found = [c for c in box.calendars.values() if calendar in {c.id, c.name}] if calendar else [box.default()]
+    if not found:
+        raise Refused(f"{who.address} has no calendar {calendar!r}.")
+    with storage.lock:
+        return more(storage, who.oid, found[0].id, count)
+
+
+def event(storage: Storage, who: Person, key: str) -> Event:
+    found = storage.mailbox(who.oid).events.get(key)
+    if found is None:
+        raise Refused("There is no such event.")
+    return found
+
+
+def alter_event(storage: Storage, who: Person, key: str, told: dict[str, Any]) -> Event:
+    """The person changes an event in Outlook itself: subject, a shift in minutes, another calendar."""
+    found = event(storage, who, key)
+
+    def change(each: Event) -> None:
+        if told.get("subject"):
+            each.fields["subject"] = str(told["subject"])
+        shift = timedelta(minutes=float(told.get("shift_minutes") or 0))
+        each.start, each.end = each.start + shift, each.end + shift
+
+    change_event(storage, who.oid, found, change)
+    if told.get("calendar"):
+        if told["calendar"] not in storage.mailbox(who.oid).calendars:
+            raise Refused("There is no such calendar.")
+        move_event(storage, who.oid, found, str(told["calendar"]))
+    return found
+
+
+def drop_event(storage: Storage, who: Person, key: str) -> None:
+    remove_event(storage, who.oid, event(storage, who, key))
+
+
+def reset(storage: Storage, config: Config, courier: Courier) -> None:
+    """The sandbox forgets everything and starts as on its first day, at real time."""
+    with storage.lock:
+        courier.clear()
+        storage.clear()
+        storage.clock.set(timedelta(0))
+        seed(storage, config)
+
+
+def set_secret(storage: Storage, client: str, *, secret: str = "", expired: bool | None = None) -> None:
+    """The registration's secret is replaced, or expires (or is renewed)."""
+    if client not in storage.clients:
+        raise Refused(f"There is no application {client!r}.")
+    with storage.lock:
+        held = storage.clients[client]
+        if secret:
+            held.secrets = [Secret(digest(secret), secret[:3])]
+        if expired is not None:
+            for each in held.secrets:
+                each.expires = storage.clock.now() if expired else None
+
+
+def roll_keys(keys: KeyRing, *, forget: bool = False) -> None:
+    keys.roll(forget)

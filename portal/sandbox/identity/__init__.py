@@ -1,0 +1,18 @@
+"""The login.microsoftonline.com half of the sandbox."""
+
+from __future__ import annotations
+
+from flask import Flask, Response
+
+from . import answer, authorize, consent, discovery, logout, pages, token
+from .errors import IdentityError
+
+
+def init_app(app: Flask) -> None:
+    for part in (discovery, authorize, pages, consent, token, logout):
+        app.register_blueprint(part.blueprint)
+    app.register_error_handler(IdentityError, _page)
+
+
+def _page(problem: IdentityError) -> Response:
+    return answer.error_page(problem)
