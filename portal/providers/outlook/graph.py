@@ -1,0 +1,106 @@
+"""Every call we make to Microsoft Graph, one function each, under the page that describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from portal.providers.base import Calendar, Changes, Rejected, Subscription, Unreachable
+from portal.providers.outlook import translate
+from portal.providers.outlook.caller import Caller
+from portal.providers.outlook.http import read_object, request_id
+
+MOST_PAGES = 200
+CHANGE_TYPES = "created,updated,deleted"
+RESOURCE = "me/events"
+
+
+def me(caller: Caller, access_token: str) -> tuple[str, str]:
+    """Address and name of the signed-in person. https://learn.microsoft.com/graph/api/user-get"""
+    return translate.person(caller.get(access_token, "/v1.0/me", "me"))
+
+
+def default_calendar(caller: Caller, access_token: str) -> Calendar:
+    """The default calendar: shows whether there is a mailbox. https://learn.microsoft.com/graph/api/calendar-get"""
+    return translate.calendar(caller.get(access_token, "/v1.0/me/calendar", "default calendar"))
+
+
+def calendars(caller: Caller, access_token: str) -> tuple[Calendar, ...]:
+    """All calendars. https://learn.microsoft.com/graph/api/user-list-calendars"""
+    return tuple(translate.calendar(item) for item in _pages(caller, access_token, "/v1.0/me/calendars", "calendars"))
+
+
+def first_changes(caller: Caller, access_token: str, calendar_id: str, starts: datetime, ends: datetime) -> Changes:
+    """Start a round of changes over a window. https://learn.microsoft.com/graph/api/event-delta
+
+    `$select` is not supported here: full events arrive, and translate.py keeps only what we may keep.
+    """
+    window = urlencode({"startDateTime": _utc(starts), "endDateTime": _utc(ends)})
+    path = f"/v1.0/me/calendars/{_segment(calendar_id)}/calendarView/delta?{window}"
+    return translate.changes(caller.get(access_token, path, "first changes"))
+
+
+def next_changes(caller: Caller, access_token: str, link: str) -> Changes:
+    """Follow a nextLink or deltaLink as it is. https://learn.microsoft.com/graph/delta-query-events"""
+    return translate.changes(caller.get(access_token, link, "next changes"))
+
+
+def subscribe(caller: Caller, access_token: str, url: str, client_state: str, expires_at: datetime) -> Subscription:
+    """Ask for change notifications. https://learn.microsoft.com/graph/api/subscription-post-subscriptions
+
+    Graph calls `url` before it answers; a second subscription alike is refused (409).
+    """
+    body = {
+        "changeType": CHANGE_TYPES,
+        "notificationUrl": url,
+        "lifecycleNotificationUrl": url,
+        "resource": RESOURCE,
+        "expirationDateTime": _utc(expires_at),
+        "clientState": client_state,
+    }
+    answer = caller.call(access_token, "POST", "/v1.0/subscriptions", "subscribe", body)
+    return translate.subscription(read_object(answer))
+
+
+def subscriptions(caller: Caller, access_token: str) -> Iterator[Subscription]:
+    """Our subscriptions for this account. https://learn.microsoft.com/graph/api/subscription-list"""
+    for item in _pages(caller, access_token, "/v1.0/subscriptions", "subscriptions"):
+        yield translate.subscription(item)
+
+
+def renew(caller: Caller, access_token: str, subscription_id: str, expires_at: datetime) -> Subscription:
+    """Move a subscription's end. https://learn.microsoft.com/graph/api/subscription-update"""
+    path = f"/v1.0/subscriptions/{_segment(subscription_id)}"
+    answer = caller.call(access_token, "PATCH", path, "renew", {"expirationDateTime": _utc(expires_at)})
+    return translate.subscription(read_object(answer))
+
+
+def unsubscribe(caller: Caller, access_token: str, subscription_id: str) -> str:
+    """Delete a subscription; returns Graph's request id. https://learn.microsoft.com/graph/api/subscription-delete"""
+    path = f"/v1.0/subscriptions/{_segment(subscription_id)}"
+    return request_id(caller.call(access_token, "DELETE", path, "unsubscribe"))
+
+
+def _pages(caller: Caller, access_token: str, address: str, name: str) -> Iterator[Mapping[str, Any]]:
+    """The items of a collection, page by page. https://learn.microsoft.com/graph/paging"""
+    for _ in range(MOST_PAGES):
+        page = caller.get(access_token, address, name)
+        yield from translate.items(page)
+        following = translate.link(page, "@odata.nextLink")
+        if following is None:
+            return
+        address = following
+    raise Unreachable("Microsoft's list does not end.")
+
+
+def _segment(identifier: str) -> str:
+    """An id as one segment of a path; one that would climb out of it is refused."""
+    if identifier.strip(".") == "":
+        raise Rejected("This is not an id.")
+    return quote(identifier, safe="")
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
