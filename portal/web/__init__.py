@@ -1,0 +1,21 @@
+"""What every page needs: guards, headers, errors, htmx, dates. `setup` is all that create_app calls."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from portal.web import assets, csrf, errors, filters, guards, headers, hosts, htmx, limits, reading
+
+
+def setup(app: Flask) -> None:
+    """Install everything. The order is the order in which a request meets the checks."""
+    hosts.setup(app)
+    reading.setup(app)
+    limits.setup(app)
+    csrf.setup(app)
+    guards.setup(app)
+    errors.setup(app)
+    filters.setup(app)
+    assets.setup(app)
+    htmx.setup(app)
+    headers.setup(app)

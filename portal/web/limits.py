@@ -1,0 +1,38 @@
+"""Limits on what can be guessed or flooded: failed sign-ins, and messages to support. Reading is never limited."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+
+limiter = Limiter(key_func=get_remote_address, storage_uri="memory://", strategy="moving-window")
+
+
+def setup(app: Flask) -> None:
+    """Counts are kept in this process: several processes together allow several times as much."""
+    app.config.setdefault("RATELIMIT_HEADERS_ENABLED", False)
+    limiter.init_app(app)
+
+
+def account_and_address() -> str:
+    """One person at one machine: a stranger's guesses never lock the owner out elsewhere."""
+    email = request.form.get("email", "").strip().lower()[:254]
+    return f"{email}|{get_remote_address()}"
+
+
+def has_failed(response: Response) -> bool:
+    """Whether a sign-in was refused: only those count."""
+    return response.status_code == 422
+
+
+def was_stored(response: Response) -> bool:
+    """Whether a message was stored: corrections of a form do not count."""
+    return response.status_code in {201, 303}
+
+
+failed_sign_ins = limiter.limit(
+    "5 per 5 minutes", key_func=account_and_address, deduct_when=has_failed, methods=["POST"]
+)
+failed_sign_ins_by_address = limiter.limit("60 per hour", deduct_when=has_failed, methods=["POST"])
+stored_messages = limiter.limit("5 per 10 minutes; 30 per day", deduct_when=was_stored)
