@@ -44,6 +44,7 @@ def environment(environ: Mapping[str, str], *, sandbox: bool) -> dict[str, str]:
         callback = f"{env['PORTAL_BASE_URL']}/integrations/outlook-calendar/callback"
         origin = env.get("SANDBOX_PUBLIC_URL") or f"http://127.0.0.1:{sandbox_port}"
         env["SANDBOX_PORT"] = sandbox_port
+        env["SANDBOX_STATE"] = env.get("SANDBOX_STATE") or str(var_dir(environ) / "sandbox-state")
         env["SANDBOX_CLIENT_ID"] = env.get("SANDBOX_CLIENT_ID") or CLIENT_ID
         env["SANDBOX_CLIENT_SECRET"] = env.get("SANDBOX_CLIENT_SECRET") or client_secret
         env["SANDBOX_REDIRECT_URIS"] = ",".join(filter(None, (env.get("SANDBOX_REDIRECT_URIS"), callback)))

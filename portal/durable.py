@@ -45,10 +45,14 @@ class StepBroke(Exception):
 
 
 def run(name: str) -> Callable[[Run], Run]:
-    """Declare a durable run. Its one argument is the id of a row; it may be started again at any point."""
+    """Declare a durable run. Its one argument is the id of a row; it may be started again at any point.
+
+    The engine runs it under `name`; called by itself it is an ordinary function.
+    """
 
     def declare(function: Run) -> Run:
-        return cast(Run, DBOS.workflow(name=name, max_recovery_attempts=None)(function))
+        DBOS.workflow(name=name, max_recovery_attempts=None)(function)
+        return function
 
     return declare
 

@@ -13,7 +13,7 @@ from portal.parts import parts
 from portal.providers.base import OurFault, ProviderError, SignInReason, SignInRefused
 from portal.web import notices
 from portal.web.guards import own_connection, public
-from portal.web.htmx import writes_on_get
+from portal.web.reading import writes_on_get
 from portal.workflows import connect as workflow
 
 bp = Blueprint("connect", __name__)

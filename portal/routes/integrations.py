@@ -37,6 +37,10 @@ class Card:
     title: str
     links: tuple[Link, ...]
 
+    def is_syncing(self) -> bool:
+        """Whether any of its accounts syncs at this moment: then the card follows."""
+        return any(link.connection is not None and link.connection.is_syncing() for link in self.links)
+
 
 @bp.get("/integrations")
 def page() -> str:
@@ -62,7 +66,7 @@ def card(slug: str) -> str:
 
 def render_card(slug: str) -> str:
     """The card as a fragment, as other routes answer it too."""
-    return render_template("integrations/_card.html", card=make_card(slug), notice=notices.take())
+    return render_template("integrations/_card.html", card=make_card(slug), notice=notices.take(), focus=None)
 
 
 def make_card(slug: str) -> Card:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, request
 
 from portal.parts import parts
-from portal.web.csrf import exempt
+from portal.web.csrf import called_by_machines
 from portal.web.guards import public
 from portal.workflows import receive
 
@@ -14,7 +14,7 @@ bp = Blueprint("notifications", __name__)
 
 @bp.post("/webhooks/<slug>")
 @public
-@exempt
+@called_by_machines
 def deliver(slug: str) -> Response:
     """The handshake and every delivery; 202 also for what we throw away: an error would only buy hours of retries.
 

@@ -9,66 +9,99 @@ from flask import session
 from portal.parts import parts
 
 _WORDS = {
-    "connected": ("Outlook Calendar is connected", "We are reading your calendars now. You can leave this page."),
+    "connected": (
+        "good",
+        "Outlook Calendar is connected",
+        "We are reading your calendars now. You can leave this page.",
+    ),
     "cancelled": (
+        "info",
         "Nothing was connected",
         "You cancelled at Microsoft, so Coordinoter was given no access. Connect whenever you like.",
     ),
     "declined": (
+        "info",
         "Nothing was connected",
         "The permission was declined at Microsoft, so Coordinoter was given no access.",
     ),
     "admin_approval_needed": (
+        "wait",
         "Your administrator has to approve Coordinoter first",
         "Your organisation lets only administrators allow apps to use calendars. Send your administrator the text "
         "below; once they have approved, press Connect to Microsoft again.",
     ),
     "expired": (
+        "wait",
         "That sign-in took too long or was already used",
         "For your safety a sign-in is good for ten minutes, once, in the browser that began it. Please connect again.",
     ),
     "policy_blocks": (
+        "wait",
         "Your organisation does not allow this sign-in",
         "A rule of your organisation (conditional access) stopped it. Your administrator can tell you more.",
     ),
     "scope_missing": (
+        "wait",
         "Calendar access was not included",
         "Microsoft let you sign in but did not give Coordinoter access to your calendar. Connect again and accept the "
         "calendar permission; if it is not offered, your administrator has to approve it.",
     ),
     "no_mailbox": (
+        "info",
         "This account has no Outlook calendar",
         "Microsoft says that there is no cloud mailbox behind this account. Connect another account.",
     ),
     "not_genuine": (
+        "wait",
         "Nothing was connected",
         "The answer did not prove to come from Microsoft, so it was thrown away. Please connect again.",
     ),
-    "failed": ("Nothing was connected", "Microsoft could not finish the sign-in. Please connect again."),
+    "failed": ("wait", "Nothing was connected", "Microsoft could not finish the sign-in. Please connect again."),
     "wrong_account": (
+        "info",
         "That was another account",
         "You picked another account than the one to reconnect. Nothing was changed; press Reconnect and pick the "
         "account shown here, or connect the other one in addition.",
     ),
     "still_disconnecting": (
+        "wait",
         "This account is just being disconnected",
         "Wait until the disconnection below has ended, then connect again: you will start clean.",
     ),
     "unreachable": (
+        "wait",
         "Microsoft is not answering",
         "Nothing was changed. Please try again in a few minutes.",
     ),
     "our_fault": (
+        "bad",
         "Coordinoter's own registration at Microsoft has a problem",
         "There is nothing that you could do about it. Our operators have been told; please try again later.",
     ),
 }
 
 
-class Notice(NamedTuple):
-    """One message for the card. `extra` may hold `admin_link`."""
+HELP = {
+    "admin_approval_needed": "why-my-admin-must-approve",
+    "scope_missing": "why-my-admin-must-approve",
+    "wrong_account": "reconnect-outlook-calendar",
+}
+ADMIN_TEXT = """Hello,
 
-    kind: str
+I would like to use Coordinoter to plan meetings around my Outlook calendar. Our organisation lets only \
+administrators approve apps that use calendars. Coordinoter asks for Calendars.ReadWrite and User.Read (delegated: \
+only for people who connect, and only for their own calendar); it never sees mail, contacts or files.
+
+You can read what it asks for, and approve it, here:
+{link}
+
+Thank you!"""
+
+
+class Notice(NamedTuple):
+    """One message for the card. `tone` is good, info, wait or bad; `extra` see templates/integrations/_notice.html."""
+
+    tone: str
     title: str
     text: str
     extra: dict[str, str]
@@ -84,7 +117,10 @@ def take() -> Notice | None:
     kind = session.pop("notice", None)
     if kind not in _WORDS:
         return None
-    return Notice(kind, *_WORDS[kind], extra={"admin_link": _admin_link()} if kind == "admin_approval_needed" else {})
+    extra = {"help": HELP.get(kind, "when-something-goes-wrong")} if kind != "connected" else {}
+    if kind == "admin_approval_needed":
+        extra |= {"admin_link": _admin_link(), "admin_text": ADMIN_TEXT.format(link=_admin_link())}
+    return Notice(*_WORDS[kind], extra=extra)
 
 
 def _admin_link() -> str:

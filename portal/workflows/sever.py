@@ -128,7 +128,7 @@ def withdraw_access(work: Work) -> Ended:
 
 
 def try_the_old_token(work: Work) -> Ended:
-    """Try the old key.
+    """Try the old token.
 
     We ask once more with our old token: is our access still honoured? Whatever we are given is thrown away unstored.
     """

@@ -1,0 +1,161 @@
+"""Sync: copies follow the calendars, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+
+from portal import clock
+from portal.db import db
+from portal.models import Calendar, Copy, Subscription, Token
+from portal.workflows import sync, tokens
+from tests.world import World
+
+ADELE = "adele@contoso.example"
+
+
+def copies() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(Copy)) or 0
+
+
+def again(world: World) -> None:
+    assert sync.want(world.connection().id)
+    world.work()
+
+
+def test_it_works(both: World) -> None:
+    both.connected()
+    connection = both.connection()
+    assert connection.last_sync_at is not None
+    assert connection.sync_note is None
+    assert not connection.is_syncing()
+    assert copies() > 20
+    assert db.session.scalar(select(func.count()).select_from(Calendar)) >= 2
+
+
+def test_a_second_sync_adds_nothing_twice(both: World) -> None:
+    both.connected()
+    before = copies()
+    again(both)
+    assert copies() == before
+
+
+def test_new_and_removed_events_follow(both: World) -> None:
+    both.connected()
+    before = copies()
+    both.microsoft.desk("POST", f"accounts/{ADELE}/events", count=12, calendar="Calendar")
+    again(both)
+    assert copies() == before + 12
+    event_id = db.session.scalars(select(Copy.provider_id).where(Copy.show_as == "busy", ~Copy.is_all_day)).first()
+    db.session.rollback()
+    both.microsoft.desk("DELETE", f"accounts/{ADELE}/events/{event_id}")
+    again(both)
+    assert copies() == before + 11
+
+
+def test_a_spent_delta_link_costs_a_full_round_and_no_doubles(both: World) -> None:
+    both.connected()
+    before = copies()
+    for how in ("410", "syncStateNotFound", "resyncRequired"):
+        both.microsoft.desk("POST", f"accounts/{ADELE}/spend-deltas", how=how)
+        again(both)
+        assert copies() == before, how
+        assert both.connection().state == "connected"
+
+
+def test_private_events_keep_their_secret(both: World) -> None:
+    both.connected()
+    private = db.session.scalars(select(Copy).where(Copy.is_private)).all()
+    assert private
+    assert {copy.subject for copy in private} == {""}
+
+
+def test_an_expired_access_token_is_refreshed(both: World) -> None:
+    both.connected()
+    connection_id = both.connection().id
+    issued = db.session.get_one(Token, connection_id).issued_at
+    both.microsoft.desk("POST", f"accounts/{ADELE}/expire-tokens", kinds=["access"])
+    again(both)
+    assert both.connection().state == "connected"
+    assert db.session.get_one(Token, connection_id).issued_at > issued
+
+
+def test_access_that_ended_at_microsoft_needs_attention(both: World) -> None:
+    both.connected()
+    both.microsoft.desk("POST", f"accounts/{ADELE}/withdraw", tenant_wide=False)
+    both.microsoft.desk("POST", f"accounts/{ADELE}/expire-tokens", kinds=["access"])
+    again(both)
+    connection = both.connection()
+    assert (connection.state, connection.attention_reason) == ("needs_attention", "consent_withdrawn")
+
+
+def test_our_own_secret_going_bad_is_nobody_elses_fault(both: World) -> None:
+    both.connected()
+    both.microsoft.desk("POST", f"accounts/{ADELE}/expire-tokens", kinds=["access"])
+    both.microsoft.breaks("status", "token", aadsts=7000222, times=None)
+    again(both)
+    connection = both.connection()
+    assert connection.state == "connected"
+    assert db.session.get(Token, connection.id) is not None
+    both.microsoft.mend()
+    again(both)
+    assert both.connection().sync_note is None
+
+
+def test_an_outage_changes_nothing(both: World) -> None:
+    both.connected()
+    before = copies()
+    both.microsoft.breaks("status", "graph", status=503, times=None)
+    again(both)
+    assert copies() == before
+    assert both.connection().state == "connected"
+    both.microsoft.mend()
+    again(both)
+    assert both.connection().sync_note is None
+
+
+def test_an_ageing_subscription_is_renewed_and_a_lost_one_replaced(both: World) -> None:
+    both.connected()
+    soon = clock.now() + timedelta(hours=3)
+    db.session.execute(update(Subscription).values(expires_at=soon))
+    db.session.commit()
+    again(both)
+    row = db.session.scalars(select(Subscription)).one()
+    assert row.expires_at > soon + timedelta(hours=12)
+    first = row.provider_id
+    db.session.execute(update(Subscription).values(expires_at=soon, provider_id="00000000-0000-0000-0000-000000000000"))
+    db.session.commit()
+    held = both.microsoft.holds(ADELE)["subscriptions"]
+    assert [each["id"] for each in held] == [first]
+
+
+def test_a_copy_outside_of_the_window_goes_in_the_next_full_round(both: World) -> None:
+    both.connected()
+    before = copies()
+    calendar = db.session.scalars(select(Calendar).where(Calendar.is_default)).one()
+    now = clock.now()
+    stale = Copy(
+        connection_id=calendar.connection_id,
+        calendar_id=calendar.id,
+        provider_id="long-gone",
+        subject="x",
+        starts_at=now,
+        ends_at=now,
+        round="an-old-one",
+    )
+    db.session.add(stale)
+    db.session.execute(update(Calendar).values(window_ends_at=now + timedelta(days=5)))
+    db.session.commit()
+    again(both)
+    assert copies() == before
+
+
+def test_refresh_tokens_are_overwritten_not_collected(both: World) -> None:
+    both.connected()
+    connection = both.connection()
+    db.session.rollback()
+    for _ in range(3):
+        tokens.access_token(connection.id, 1, ("connected",), not_this_one=True)
+    assert db.session.scalar(select(func.count()).select_from(Token)) == 1
