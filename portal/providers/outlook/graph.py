@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from portal.providers.base import Calendar, Changes, Rejected, Subscription, Unreachable
-from portal.providers.outlook import translate
+from portal.providers.base import Calendar, Changes, Gone, Rejected, Subscription, Unreachable
+from portal.providers.outlook import notices, shape, translate
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.http import read_object, request_id
 
@@ -39,12 +40,18 @@ def first_changes(caller: Caller, access_token: str, calendar_id: str, starts: d
     """
     window = urlencode({"startDateTime": _utc(starts), "endDateTime": _utc(ends)})
     path = f"/v1.0/me/calendars/{_segment(calendar_id)}/calendarView/delta?{window}"
-    return translate.changes(caller.get(access_token, path, "first changes"))
+    return _changes(caller, access_token, caller.get(access_token, path, "first changes"))
 
 
 def next_changes(caller: Caller, access_token: str, link: str) -> Changes:
     """Follow a nextLink or deltaLink as it is. https://learn.microsoft.com/graph/delta-query-events"""
-    return translate.changes(caller.get(access_token, link, "next changes"))
+    return _changes(caller, access_token, caller.get(access_token, link, "next changes"))
+
+
+def series(caller: Caller, access_token: str, event_id: str) -> Mapping[str, Any]:
+    """What a series lends to its occurrences. https://learn.microsoft.com/graph/api/event-get"""
+    path = f"/v1.0/me/events/{_segment(event_id)}?$select={','.join(('id', *translate.INHERITED))}"
+    return caller.get(access_token, path, "series")
 
 
 def subscribe(caller: Caller, access_token: str, url: str, client_state: str, expires_at: datetime) -> Subscription:
@@ -61,20 +68,20 @@ def subscribe(caller: Caller, access_token: str, url: str, client_state: str, ex
         "clientState": client_state,
     }
     answer = caller.call(access_token, "POST", "/v1.0/subscriptions", "subscribe", body)
-    return translate.subscription(read_object(answer))
+    return notices.subscription(read_object(answer))
 
 
 def subscriptions(caller: Caller, access_token: str) -> Iterator[Subscription]:
     """Our subscriptions for this account. https://learn.microsoft.com/graph/api/subscription-list"""
     for item in _pages(caller, access_token, "/v1.0/subscriptions", "subscriptions"):
-        yield translate.subscription(item)
+        yield notices.subscription(item)
 
 
 def renew(caller: Caller, access_token: str, subscription_id: str, expires_at: datetime) -> Subscription:
     """Move a subscription's end. https://learn.microsoft.com/graph/api/subscription-update"""
     path = f"/v1.0/subscriptions/{_segment(subscription_id)}"
     answer = caller.call(access_token, "PATCH", path, "renew", {"expirationDateTime": _utc(expires_at)})
-    return translate.subscription(read_object(answer))
+    return notices.subscription(read_object(answer))
 
 
 def unsubscribe(caller: Caller, access_token: str, subscription_id: str) -> str:
@@ -83,12 +90,24 @@ def unsubscribe(caller: Caller, access_token: str, subscription_id: str) -> str:
     return request_id(caller.call(access_token, "DELETE", path, "unsubscribe"))
 
 
+def _changes(caller: Caller, access_token: str, page: Mapping[str, Any]) -> Changes:
+    """Translate a page, after asking for each series that its bare occurrences lean on.
+
+    A series that cannot be had (deleted meanwhile, or in a calendar of somebody else's) leaves them without a subject.
+    """
+    masters: dict[str, Mapping[str, Any]] = {}
+    for event_id in translate.missing_masters(page):
+        with contextlib.suppress(Gone, Rejected):
+            masters[event_id] = series(caller, access_token, event_id)
+    return translate.changes(page, masters)
+
+
 def _pages(caller: Caller, access_token: str, address: str, name: str) -> Iterator[Mapping[str, Any]]:
     """The items of a collection, page by page. https://learn.microsoft.com/graph/paging"""
     for _ in range(MOST_PAGES):
         page = caller.get(access_token, address, name)
-        yield from translate.items(page)
-        following = translate.link(page, "@odata.nextLink")
+        yield from shape.items(page)
+        following = shape.link(page, "@odata.nextLink")
         if following is None:
             return
         address = following

@@ -18,6 +18,7 @@ from joserfc.jwk import RSAKey
 from portal.providers.base import Account, AccountKind, SignInReason, SignInRefused
 from portal.providers.outlook.discovery import Discovery
 from portal.providers.outlook.http import Json
+from portal.providers.outlook.shape import text
 
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant of all personal accounts: https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference"""
@@ -42,30 +43,30 @@ def validate(token: object, discovery: Discovery, *, client_id: str, nonce: str,
             nonce={"essential": True},
             sub={"essential": True},
         ).validate(claims)
-    except (JoseError, ValueError, TypeError, OverflowError):
+    except (JoseError, ValueError, TypeError, KeyError, OverflowError):
         claims = None
     if claims is None or not _same(claims.get("nonce"), nonce):
         raise _not_genuine()
     if claims.get("azp", client_id) != client_id:
         raise _not_genuine()
-    tenant = claims.get("tid") if isinstance(claims.get("tid"), str) else ""
+    tenant = text(claims.get("tid"))
     for template in (discovery.metadata().issuer, key.get("issuer", claims["iss"])):
-        if not isinstance(template, str) or claims["iss"] != _issuer(template, str(tenant)):
+        if not isinstance(template, str) or claims["iss"] != _issuer(template, tenant):
             raise _not_genuine()
     return claims
 
 
 def account(claims: Json, *, address: str = "", name: str = "") -> Account:
     """Whose token it is: keyed by (tid, oid) at Microsoft, by (issuer, sub) at a provider without tenants."""
-    tenant = _text(claims.get("tid"))
-    subject = (_text(claims.get("oid")) if tenant else "") or _text(claims.get("sub"))
+    tenant = text(claims.get("tid"))
+    subject = (text(claims.get("oid")) if tenant else "") or text(claims.get("sub"))
     if not subject:
         raise _not_genuine()
     return Account(
-        tenant=tenant or _text(claims.get("iss")),
+        tenant=tenant or text(claims.get("iss")),
         subject=subject,
-        address=_text(claims.get("preferred_username")) or address,
-        name=_text(claims.get("name")) or name,
+        address=text(claims.get("preferred_username")) or address,
+        name=text(claims.get("name")) or name,
         kind=AccountKind.PERSONAL if tenant == PERSONAL_TENANT else AccountKind.WORK,
     )
 
@@ -92,11 +93,11 @@ def _issuer(template: str, tenant: str) -> str:
 
 
 def _same(found: object, expected: str) -> bool:
-    return isinstance(found, str) and bool(expected) and hmac.compare_digest(found.encode(), expected.encode())
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return (
+        isinstance(found, str)
+        and bool(expected)
+        and hmac.compare_digest(found.encode(errors="replace"), expected.encode())
+    )
 
 
 def _not_genuine() -> SignInRefused:

@@ -1,4 +1,4 @@
-"""OAuth errors into our family: what the token endpoint and the callback say, and what it means for a connection.
+"""OAuth errors into our family: what the token endpoint says, and what it means for a connection.
 
 RFC 6749 sections 4.1.2.1 and 5.2; Microsoft's additions (`suberror`, `error_codes`):
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -20,8 +20,6 @@ from portal.providers.base import (
     OurFault,
     ProviderError,
     Rejected,
-    SignInReason,
-    SignInRefused,
     Unreachable,
 )
 
@@ -125,44 +123,3 @@ def access_reason(error: str, suberror: str, numbers: set[int]) -> AccessReason 
         withdrawn = BAD_OR_WITHDRAWN in numbers and suberror not in {"bad_token", "token_expired"}
         return AccessReason.CONSENT_WITHDRAWN if withdrawn else AccessReason.TOKEN_EXPIRED
     return None
-
-
-_REFUSED = {
-    AccessReason.CONSENT_WITHDRAWN: SignInReason.ADMIN_APPROVAL_NEEDED,
-    AccessReason.POLICY_BLOCKS: SignInReason.POLICY_BLOCKS,
-    AccessReason.SCOPE_MISSING: SignInReason.SCOPE_MISSING,
-    AccessReason.NO_MAILBOX: SignInReason.NO_MAILBOX,
-    AccessReason.TOKEN_EXPIRED: SignInReason.EXPIRED,
-    AccessReason.SIGN_IN_NEEDED: SignInReason.EXPIRED,
-}
-
-
-def refused(error: ProviderError) -> ProviderError:
-    """The same refusal seen from a sign-in under way: there is no access to end yet, only a sign-in that failed."""
-    if isinstance(error, AccessEnded):
-        return SignInRefused(_REFUSED.get(error.reason, SignInReason.FAILED), request_id=error.request_id)
-    if isinstance(error, Unreachable | Busy | OurFault | SignInRefused):
-        return error
-    return SignInRefused(SignInReason.FAILED, request_id=error.request_id)
-
-
-def callback_error(answer: Mapping[str, str]) -> ProviderError:
-    """What an error in the callback's parameters means.
-
-    https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#error-response
-    """
-    error, subcode, numbers = answer.get("error", ""), answer.get("error_subcode", ""), codes(answer)
-    passing = passing_error(error, numbers, 400, retry_after=None, request_id="")
-    if passing is not None:
-        return passing
-    if error == "consent_required" or answer.get("suberror") == "consent_required" or numbers & CONSENT:
-        return SignInRefused(SignInReason.ADMIN_APPROVAL_NEEDED)
-    if numbers & POLICY:
-        return SignInRefused(SignInReason.POLICY_BLOCKS)
-    if error == "access_denied":
-        return SignInRefused(SignInReason.CANCELLED if subcode == "cancel" else SignInReason.DECLINED)
-    if error in {"interaction_required", "login_required"}:
-        return SignInRefused(SignInReason.EXPIRED)
-    if error in {"unauthorized_client", "invalid_client"}:
-        return OurFault()
-    return SignInRefused(SignInReason.FAILED)

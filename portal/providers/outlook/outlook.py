@@ -18,7 +18,7 @@ from portal.providers.base import (
     Subscription,
     Tokens,
 )
-from portal.providers.outlook import graph, sign_in, translate
+from portal.providers.outlook import graph, notices, sign_in
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.consent import consent_page
 from portal.providers.outlook.discovery import Discovery
@@ -113,8 +113,8 @@ class OutlookProvider:
         return graph.unsubscribe(self._caller, access_token, subscription_id)
 
     def parse_notifications(self, body: bytes) -> tuple[Notification, ...]:
-        """See the contract; translate.py."""
-        return translate.notifications(body)
+        """See the contract; notices.py."""
+        return notices.notifications(body)
 
     def consent_page(self, kind: AccountKind) -> ConsentPage:
         """See the contract; consent.py."""

@@ -25,9 +25,9 @@ from portal.providers.base import (
     Unreachable,
 )
 from portal.providers.outlook import graph, id_token
+from portal.providers.outlook.callback import callback_error, refused
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.http import Json, log
-from portal.providers.outlook.oauth_errors import callback_error, refused
 from portal.providers.outlook.tokens import TokenClient
 
 CALENDAR_SCOPES = {"calendars.read", "calendars.readwrite"}
@@ -62,7 +62,7 @@ def finish(
 
     Tokens that come with a sign-in we then refuse are revoked where the provider can, and dropped.
     """
-    if not state or not hmac.compare_digest(answer.get("state", "").encode(), state.encode()):
+    if not state or not hmac.compare_digest(answer.get("state", "").encode(errors="replace"), state.encode()):
         raise SignInRefused(SignInReason.NOT_GENUINE)
     if answer.get("error"):
         raise callback_error(answer)

@@ -6,10 +6,11 @@ https://learn.microsoft.com/graph/api/resources/datetimetimezone
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from portal.providers.base import Unreachable
+from portal.providers.outlook.shape import senseless
 from portal.providers.outlook.zones import WINDOWS
 
 _FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -37,19 +38,19 @@ def instant(value: object) -> datetime:
 
 def _parts(value: object) -> tuple[datetime, object]:
     if not isinstance(value, dict):
-        raise _senseless()
+        raise senseless()
     return _parse(value.get("dateTime")), value.get("timeZone")
 
 
 def _parse(value: object) -> datetime:
     found = _FORM.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise _senseless()
+        raise senseless()
     whole, decimals, offset = found.groups()
     try:
         parsed = datetime.fromisoformat(whole + (offset or ""))
     except ValueError:
-        raise _senseless() from None
+        raise senseless() from None
     return parsed.replace(microsecond=int((decimals or "0")[:6].ljust(6, "0")))
 
 
@@ -58,7 +59,7 @@ def _zone(name: object) -> tzinfo:
     if name is None or name in {"UTC", "Etc/UTC", "Etc/GMT", "GMT", "tzone://Microsoft/Utc"}:
         return UTC
     if not isinstance(name, str):
-        raise _senseless()
+        raise senseless()
     try:
         return ZoneInfo(WINDOWS.get(name, name))
     except (ValueError, OSError, KeyError):  # no such zone, or not even the form of one
@@ -67,10 +68,6 @@ def _zone(name: object) -> tzinfo:
 
 def _to_utc(found: datetime) -> datetime:
     try:
-        return found.astimezone(UTC) + timedelta()
+        return found.astimezone(UTC)
     except (OverflowError, ValueError):
-        raise _senseless() from None
-
-
-def _senseless() -> Unreachable:
-    return Unreachable("Microsoft's answer makes no sense.")
+        raise senseless() from None

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 
-from portal.providers.base import ProviderError, Rejected, Tokens, Unreachable
+from portal.providers.base import AccessEnded, ProviderError, Rejected, Tokens, Unreachable
 from portal.providers.outlook.discovery import Discovery, Metadata
-from portal.providers.outlook.http import Json, Line, note, parse_object, request_id, retry_after
-from portal.providers.outlook.oauth_errors import token_error
+from portal.providers.outlook.http import Json, Line, note, parse_object
+from portal.providers.outlook.token_answer import judge, read_tokens
 
 SCOPES = ("openid", "profile", "offline_access", "User.Read", "Calendars.ReadWrite")
 """Everything we ask for, by short name. Never the `cp1` capability: it would make access tokens live up to 28 hours."""
-
-ASSUMED_LIFE = 3600
-LONGEST_LIFE = 366 * 86400
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class TokenClient:
                 scope=" ".join(SCOPES),
             ),
         )
-        return self._tokens(answer), answer
+        return read_tokens(answer, SCOPES, self.line.now()), answer
 
     def refresh(self, refresh_token: str) -> Tokens:
         """Exchange a refresh token (RFC 6749 section 6). The old one stays alive at Microsoft: destroy it.
@@ -75,18 +71,21 @@ class TokenClient:
             metadata,
             lambda session: session.refresh_token(metadata.token_endpoint, refresh_token=refresh_token),
         )
-        return self._tokens(answer)
+        return read_tokens(answer, SCOPES, self.line.now())
 
     def revoke(self, token: str, hint: str) -> None:
         """Revoke a token (RFC 7009 section 2.1). Microsoft has no such endpoint; other OpenID providers do."""
         metadata = self.discovery.metadata()
         if not metadata.revocation_endpoint:
             raise Rejected("This provider offers no revocation.")
-        self._call(
-            "revoke",
-            metadata,
-            lambda session: session.revoke_token(metadata.revocation_endpoint, token=token, token_type_hint=hint),
-        )
+        try:
+            self._call(
+                "revoke",
+                metadata,
+                lambda session: session.revoke_token(metadata.revocation_endpoint, token=token, token_type_hint=hint),
+            )
+        except AccessEnded as error:  # an RFC 6749 refusal; here it ends nothing, it only did not revoke
+            raise Rejected(request_id=error.request_id) from None
 
     def _call(self, name: str, metadata: Metadata, make: Callable[[Any], Any]) -> Json:
         """Make one call; its answer is judged here, before Authlib's own and less telling reading of it."""
@@ -97,7 +96,7 @@ class TokenClient:
         def keep(response: requests.Response, **_: Any) -> None:
             answer.append(response)
             note(name, response, call_id)
-            self._judge(response)
+            judge(response, self.line.now())
 
         session.hooks["response"].append(keep)
         failure: ProviderError | None = None
@@ -106,65 +105,8 @@ class TokenClient:
         except ProviderError as error:
             failure = error
             failure.request_id = failure.request_id or call_id
-        except (AuthlibBaseError, requests.RequestException, ValueError, TypeError, KeyError):
+        except (AuthlibBaseError, requests.RequestException, ValueError, TypeError, KeyError, RecursionError):
             failure = Unreachable("Microsoft's answer makes no sense.", request_id=call_id)
         if failure is not None:
             raise failure  # outside the except block: the cause may quote what was sent
         return parse_object(answer[0].content) or {}
-
-    def _judge(self, response: requests.Response) -> None:
-        """Raise for a refusal (RFC 6749 section 5.2). A refusal that is not in that form is no usable answer."""
-        found, status = parse_object(response.content), response.status_code
-        if found is not None and isinstance(found.get("error"), str):
-            raise token_error(
-                found,
-                status,
-                retry_after=retry_after(response, self.line.now()),
-                request_id=request_id(response),
-            )
-        if status == 429 or status >= 500 or not 200 <= status < 300:
-            raise token_error(
-                {"error": "temporarily_unavailable"},
-                status,
-                retry_after=retry_after(response, self.line.now()),
-                request_id=request_id(response),
-            )
-
-    def _tokens(self, answer: Json) -> Tokens:
-        """Judge a successful answer (RFC 6749 section 5.1)."""
-        access_token, refresh_token = answer.get("access_token"), answer.get("refresh_token")
-        bearer = str(answer.get("token_type", "")).lower() == "bearer"
-        if not _sendable(access_token) or not bearer or not (refresh_token is None or _sendable(refresh_token)):
-            raise Unreachable("Microsoft's answer holds no token we can use.")
-        scope = answer.get("scope")
-        return Tokens(
-            access_token=str(access_token),
-            refresh_token=refresh_token,
-            expires_at=self.line.now() + timedelta(seconds=_life(answer.get("expires_in"))),
-            scopes=frozenset(short_name(name) for name in (scope.split() if isinstance(scope, str) else SCOPES)),
-        )
-
-
-def short_name(scope: str) -> str:
-    """A scope without the resource before it: Microsoft answers with either form."""
-    return scope.rstrip("/").rpartition("/")[2] if "://" in scope else scope
-
-
-def _sendable(token: object) -> bool:
-    """A token fit for an Authorization header: visible ASCII (RFC 6750 section 2.1)."""
-    return isinstance(token, str) and token != "" and all("!" <= char <= "~" for char in token)
-
-
-def _life(value: object) -> int:
-    """`expires_in` in seconds; where a server leaves it out, an hour is assumed."""
-    if value is None:
-        return ASSUMED_LIFE
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise Unreachable("Microsoft's answer makes no sense.")
-    try:
-        seconds = int(value)
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds < LONGEST_LIFE:
-        raise Unreachable("Microsoft's answer makes no sense.")
-    return seconds

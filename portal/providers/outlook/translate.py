@@ -6,38 +6,16 @@ ends here. https://learn.microsoft.com/graph/api/resources/event
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
 
-from portal.providers.base import Calendar, Changes, Event, Notification, Rejected, Subscription, Unreachable
-from portal.providers.outlook.http import parse_object
-from portal.providers.outlook.times import day, instant, moment
-
-Item = Mapping[str, Any]
+from portal.providers.base import Calendar, Changes, Event
+from portal.providers.outlook.shape import Item, identifier, items, link, senseless, storable, text
+from portal.providers.outlook.times import day, moment
 
 SHOW_AS = {"free", "tentative", "busy", "oof", "workingElsewhere"}
-LIFECYCLE = {"missed", "subscriptionRemoved", "reauthorizationRequired"}
 OPEN = {"normal", "personal"}
-_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-
-def items(page: Item) -> list[Item]:
-    """The `value` of a collection: objects only."""
-    found = page.get("value")
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise _senseless()
-    return found
-
-
-def link(page: Item, name: str) -> str | None:
-    """A link of a page, as it is: it is opaque and used verbatim."""
-    found = page.get(name)
-    if found is None:
-        return None
-    if not isinstance(found, str) or not found:
-        raise _senseless()
-    return found
+INHERITED = ("subject", "sensitivity", "showAs", "isAllDay")
+"""What an occurrence may leave to its series."""
 
 
 def person(found: Item) -> tuple[str, str]:
@@ -55,26 +33,52 @@ def calendar(found: Item) -> Calendar:
     )
 
 
-def changes(page: Item) -> Changes:
+def changes(page: Item, masters: Mapping[str, Item] | None = None) -> Changes:
     """A page of changes. An item may repeat within a page; its last state counts.
 
     Removed are those marked so, cancelled ones, and series masters: an event that becomes a series keeps its id as the
-    master's, and its occurrences come under ids of their own.
+    master's, and its occurrences come under ids of their own. `masters` are series that this page does not tell of.
     """
     following, delta = link(page, "@odata.nextLink"), link(page, "@odata.deltaLink")
     if (following is None) == (delta is None):
-        raise _senseless()
+        raise senseless()
+    series = {**_masters(page), **(masters or {})}
     states: dict[str, Event | None] = {}
     for item in items(page):
         key = identifier(item, "id")
         states.pop(key, None)
-        states[key] = None if _is_removed(item) else event(item)
+        states[key] = None if _is_removed(item) else event(_complete(item, series))
     return Changes(
         events=tuple(state for state in states.values() if state is not None),
         removed=tuple(key for key, state in states.items() if state is None),
         next_link=following,
         delta_link=delta,
     )
+
+
+def missing_masters(page: Item) -> tuple[str, ...]:
+    """The series that occurrences of this page leave their subject to, and that the page itself does not hold.
+
+    Observed, not documented: delta may send an occurrence as id, type, seriesMasterId, start and end only.
+    https://github.com/microsoftgraph/microsoft-graph-docs/issues/7632
+    """
+    known = _masters(page)
+    wanted = (item.get("seriesMasterId") for item in items(page) if _is_bare(item))
+    return tuple(dict.fromkeys(key for key in wanted if isinstance(key, str) and storable(key) and key not in known))
+
+
+def _masters(page: Item) -> dict[str, Item]:
+    return {identifier(item, "id"): item for item in items(page) if item.get("type") == "seriesMaster"}
+
+
+def _is_bare(item: Item) -> bool:
+    return not _is_removed(item) and "subject" not in item and item.get("seriesMasterId") is not None
+
+
+def _complete(item: Item, series: Mapping[str, Item]) -> Item:
+    key = item.get("seriesMasterId")
+    master = series.get(key) if isinstance(key, str) and _is_bare(item) else None
+    return {**{name: master[name] for name in INHERITED if name in master}, **item} if master is not None else item
 
 
 def _is_removed(item: Item) -> bool:
@@ -84,11 +88,11 @@ def _is_removed(item: Item) -> bool:
 def event(item: Item) -> Event:
     """One event. What is neither normal nor personal counts as private: better too quiet than too loud."""
     sensitivity, is_all_day = item.get("sensitivity"), item.get("isAllDay") is True
-    is_private = sensitivity is not None and sensitivity not in OPEN
+    is_private = sensitivity is not None and not (isinstance(sensitivity, str) and sensitivity in OPEN)
     read = day if is_all_day else moment
     starts_at, ends_at = read(item.get("start")), read(item.get("end"))
     if ends_at < starts_at:
-        raise _senseless()
+        raise senseless()
     shown = item.get("showAs")
     return Event(
         id=identifier(item, "id"),
@@ -99,55 +103,3 @@ def event(item: Item) -> Event:
         is_private=is_private,
         show_as=shown if isinstance(shown, str) and shown in SHOW_AS else "unknown",
     )
-
-
-def subscription(found: Item) -> Subscription:
-    """A webhook registration. https://learn.microsoft.com/graph/api/resources/subscription"""
-    return Subscription(
-        id=identifier(found, "id"),
-        resource=text(found.get("resource")),
-        notification_url=text(found.get("notificationUrl")),
-        expires_at=instant(found.get("expirationDateTime")),
-    )
-
-
-def notifications(body: bytes) -> tuple[Notification, ...]:
-    """A webhook delivery, changes and lifecycle events alike. A lifecycle event we do not know counts as `missed`.
-
-    https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
-    https://learn.microsoft.com/graph/change-notifications-lifecycle-events
-    """
-    envelope = parse_object(body)
-    found = envelope.get("value") if envelope is not None else None
-    if not isinstance(found, list):
-        raise Rejected("This is not a change notification.")
-    return tuple(_notification(item) for item in found)
-
-
-def _notification(item: Any) -> Notification:
-    key = item.get("subscriptionId") if isinstance(item, dict) else None
-    if not isinstance(key, str) or not key or _UNSTORABLE.search(key):
-        raise Rejected("This is not a change notification.")
-    lifecycle = text(item.get("lifecycleEvent"))
-    return Notification(
-        subscription_id=key,
-        client_state=text(item.get("clientState")),
-        lifecycle=lifecycle if lifecycle in LIFECYCLE or not lifecycle else "missed",
-    )
-
-
-def identifier(item: Item, name: str) -> str:
-    """An id: a text that can be stored as it is."""
-    found = item.get(name)
-    if not isinstance(found, str) or not found or _UNSTORABLE.search(found):
-        raise _senseless()
-    return found
-
-
-def text(value: object) -> str:
-    """A text without what no database can hold (NUL, other controls, halves of a surrogate pair)."""
-    return _UNSTORABLE.sub("", value) if isinstance(value, str) else ""
-
-
-def _senseless() -> Unreachable:
-    return Unreachable("Microsoft's answer makes no sense.")
