@@ -72,14 +72,14 @@ def engine_options(url: str) -> dict[str, Any]:
     return {"pool_size": 20, "max_overflow": 30, "pool_timeout": 30, "pool_pre_ping": True}
 
 
-def make_engine(url: str) -> Engine:
-    """An engine of our own kind (used for the key database and the durable engine)."""
+def make_engine(url: str, *, for_durable: bool = False) -> Engine:
+    """An engine of our own kind, for the key database or for the durable engine (which says BEGIN itself)."""
     engine = create_engine(url, **engine_options(url))
-    prepare(engine)
+    prepare(engine, begins=not for_durable)
     return engine
 
 
-def prepare(engine: Engine) -> None:
+def prepare(engine: Engine, *, begins: bool = True) -> None:
     """Give SQLite what we promise: deleted bytes overwritten, foreign keys kept, no surprise lock upgrades.
 
     https://www.sqlite.org/pragma.html#pragma_secure_delete
@@ -89,13 +89,17 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves, below
+        if begins:
+            connection.isolation_level = None  # we say BEGIN ourselves, below
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         if cursor.execute("PRAGMA secure_delete").fetchone()[0] != 1:
             raise RuntimeError("this SQLite cannot overwrite deleted data (secure_delete)")
         cursor.close()
+
+    if not begins:
+        return
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:

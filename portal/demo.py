@@ -122,7 +122,7 @@ def _watch(env: dict[str, str], settings: Settings, *, sandbox: bool) -> int:
 def _gunicorn(port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"127.0.0.1:{port}"),
-        *("--worker-class", "gthread", "--workers", "1", "--threads", "1100"),
+        *("--worker-class", "gthread", "--workers", "1", "--threads", "1100", "--worker-connections", "1300"),
         *("--graceful-timeout", "5", "--no-control-socket", "--log-level", "warning"),
     ]
 

@@ -130,7 +130,7 @@ def launch(app: Flask, *, queues: tuple[str, ...] = ("disconnect", "sync")) -> N
     me = f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.0f}"
     config: DBOSConfig = {
         "name": NAME,
-        "system_database_engine": make_engine(app.config["SQLALCHEMY_DATABASE_URI"]),
+        "system_database_engine": make_engine(app.config["SQLALCHEMY_DATABASE_URI"], for_durable=True),
         "application_version": VERSION,
         "executor_id": me,
         "log_level": "WARNING",
@@ -205,7 +205,9 @@ def _client() -> DBOSClient:
     if "durable" not in app.extensions:
         # The engine's rows are written through the caller's session; this engine is only for the client's own look-ups.
         app.extensions["durable"] = DBOSClient(
-            system_database_engine=make_engine(app.config["SQLALCHEMY_DATABASE_URI"]), application_name=NAME, lazy=True
+            system_database_engine=make_engine(app.config["SQLALCHEMY_DATABASE_URI"], for_durable=True),
+            application_name=NAME,
+            lazy=True,
         )
     client: DBOSClient = app.extensions["durable"]
     return client

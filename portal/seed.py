@@ -47,9 +47,16 @@ def plant() -> None:
                 member = Member(business_id=business.id, email=email, name=name, role=role, password_hash=hashed)
                 db.session.add(member)
                 db.session.flush()
-                if role != SUPPORT:
+                if member is planner(business.id):
                     _plan(member)
     db.session.commit()
+
+
+def planner(business_id: str) -> Member | None:
+    """The first member of a business plans its meetings; our own support people plan none."""
+    return db.session.scalars(
+        select(Member).where(Member.business_id == business_id, Member.role != SUPPORT).order_by(Member.email)
+    ).first()
 
 
 def _plan(member: Member) -> None:

@@ -42,3 +42,7 @@ class Disconnection(Base):
     def is_finished(self) -> bool:
         """Whether every step has its outcome and the receipt exists."""
         return self.finished_at is not None
+
+    def step_at_work(self) -> DisconnectionStep | None:
+        """The step that is being tried at this moment, or the next one."""
+        return next((step for step in self.steps if step.outcome is None), None)
