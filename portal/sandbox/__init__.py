@@ -23,6 +23,8 @@ def create_app(config: Config | None = None, storage: Storage | None = None) -> 
     """A whole sandbox as a Flask app with its own storage, seeded unless one is given."""
     config = config or Config()
     app = Flask(__name__, static_url_path="/sandbox-static")
+    # Microsoft redirects nobody from one spelling of an address to another.
+    app.url_map.redirect_defaults = app.url_map.strict_slashes = False
     held = storage or Storage()
     if not held.clients:
         seed(held, config)

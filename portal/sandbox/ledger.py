@@ -60,7 +60,7 @@ def _write_down(answer: Response) -> Response:
         Call(
             at=now(),
             method=request.method,
-            path=request.path,
+            path=request.environ.get("sandbox.path", request.path),
             query=redact(request.query_string.decode(errors="replace")),
             body=_body(),
             status=answer.status_code,

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import threading
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,7 +47,8 @@ class Tenant:
 @dataclass(slots=True)
 class Person:
     """An account. `problem` is an AADSTS number that every silent token request meets until a fresh sign-in;
-    `withheld` are scopes never granted, whatever was asked for."""
+    `withheld` are scopes never granted, whatever was asked for; `challenge` are claims (JSON) that Graph wants to see
+    in a token from now on; `mailbox` is the Graph code that every mailbox call meets."""
 
     oid: str
     tid: str
@@ -60,6 +61,7 @@ class Person:
     time_zone: str = "UTC"
     problem: int = 0
     withheld: frozenset[str] = frozenset()
+    challenge: str = ""
 
 
 @dataclass(slots=True)
@@ -71,24 +73,41 @@ class Secret:
 
 @dataclass(slots=True)
 class Client:
-    """An application registration. `certificates` maps the base64url SHA-256 thumbprint to PEM text."""
+    """An application registration. `certificates` are PEM texts; `permissions` and `app_permissions` are what it
+    declares, so what `.default` and an administrator's consent to everything mean; `id_tokens` says whether
+    /authorize may issue them (the hybrid flow)."""
 
     id: str
     name: str
     secrets: list[Secret]
     redirect_uris: list[str]
     logout_url: str = ""
-    certificates: dict[str, str] = field(default_factory=dict)
+    certificates: list[str] = field(default_factory=list)
+    permissions: tuple[str, ...] = (
+        "openid",
+        "profile",
+        "email",
+        "offline_access",
+        "User.Read",
+        "Calendars.ReadWrite",
+    )
+    app_permissions: tuple[str, ...] = ()
+    id_tokens: bool = True
 
 
 @dataclass(slots=True)
 class ServicePrincipal:
-    """How one tenant knows one application: here it can be switched off, given app roles, or be gone."""
+    """How one tenant knows one application: here it can be switched off, given app roles, or be gone.
+
+    `present` is False before the first consent; `deleted` after an administrator removed it.
+    """
 
     id: str
     tid: str
     client: str
     enabled: bool = True
+    present: bool = False
+    deleted: bool = False
     app_roles: dict[str, str] = field(default_factory=dict)
 
 
@@ -112,6 +131,7 @@ class Code:
     scopes: tuple[str, ...]
     issued: datetime
     nonce: str = ""
+    qualified: str = ""  # how the scopes were spelt: with the resource in front, or short
     challenge: str = ""
     challenge_method: str = "plain"
     auth_time: datetime | None = None
@@ -125,7 +145,7 @@ class RefreshToken:
     issued: datetime
     used: datetime
     scopes: tuple[str, ...]
-    expired: bool = False
+    ended: int = 0  # the AADSTS number it meets since it was ended; 0 while it lives
 
 
 @dataclass(slots=True)
@@ -140,6 +160,7 @@ class AccessToken:
     scopes: frozenset[str]
     roles: frozenset[str] = frozenset()
     cae: bool = False
+    claims: str = ""
 
 
 @dataclass(slots=True)
@@ -255,6 +276,17 @@ class Subscription:
 
 
 @dataclass(slots=True)
+class ApprovalRequest:
+    """What a person sent to their administrator instead of consenting (the admin consent workflow)."""
+
+    oid: str
+    client: str
+    scopes: frozenset[str]
+    reason: str
+    sent: datetime
+
+
+@dataclass(slots=True)
 class Call:
     """One request that somebody made, with every secret blanked."""
 
@@ -321,6 +353,8 @@ class Storage:
         self.lock = threading.RLock()
         # Called as (oid, "created" | "updated" | "deleted", event id, immutable id) after every change of an event.
         self.on_change: Callable[[str, str, str, str], None] = lambda *change: None
+        # Called after a consent has ended.
+        self.on_grant_ended: Callable[[Grant], None] = lambda grant: None
         self.clear()
 
     def clear(self) -> None:
@@ -340,6 +374,10 @@ class Storage:
         self.calls: deque[Call] = deque(maxlen=2000)
         self.deliveries: deque[Delivery] = deque(maxlen=2000)
         self.faults: list[Fault] = []
+        self.requests: list[ApprovalRequest] = []
+        # Per application and mailbox: requests being worked on, and when the recent ones came.
+        self.in_flight: Counter[tuple[str, str]] = Counter()
+        self.recent: dict[tuple[str, str], deque[datetime]] = {}
 
     def tenant(self, segment: str) -> Tenant | None:
         """The directory of a GUID or a verified domain; None for the shared segments and for strangers."""
@@ -384,6 +422,8 @@ class Storage:
         now = self.clock.now()
         self.flows = {key: f for key, f in self.flows.items() if now - f.started < timedelta(hours=1)}
         self.codes = {key: c for key, c in self.codes.items() if now - c.issued < timedelta(hours=1)}
+        day = timedelta(days=1)
+        self.access_tokens = {key: t for key, t in self.access_tokens.items() if t.expires + day > now}
 
 
 def new_secret(prefix: str = "", size: int = 48) -> str:

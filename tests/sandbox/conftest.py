@@ -7,7 +7,8 @@ import hashlib
 import json
 import secrets
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -36,7 +37,7 @@ class Desk:
 
     url: str
 
-    def __call__(self, method: str, path: str, **body: Any) -> Any:
+    def __call__(self, method: str, path: str, /, **body: Any) -> Any:
         told = requests.request(method, f"{self.url}/desk/api/{path}", json=body if body else None, timeout=30)
         assert told.status_code < 300, told.text
         return told.json()
@@ -181,6 +182,14 @@ def claims(token: str) -> dict[str, Any]:
     piece = token.split(".")[1]
     read: dict[str, Any] = json.loads(base64.urlsafe_b64decode(piece + "=" * (-len(piece) % 4)))
     return read
+
+
+def eventually(look: Callable[[], bool], seconds: float = 15) -> None:
+    """Wait for something that another thread is about to do; fail if it does not."""
+    end = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
 
 
 class Listener:

@@ -39,7 +39,9 @@ def test_a_redirect_uri_must_match_exactly(browser: Browser, wrong: str) -> None
     ("change", "error"),
     [
         ({"response_type": "token"}, "unsupported_response_type"),
-        ({"response_type": "id_token"}, "unsupported_response_type"),
+        ({"response_type": "id_token token"}, "unsupported_response_type"),
+        ({"response_type": "id_token", "nonce": ""}, "invalid_request"),
+        ({"response_type": "id_token", "response_mode": "query"}, "unsupported_response_mode"),
         ({"response_type": ""}, "invalid_request"),
         ({"scope": ""}, "invalid_request"),
         ({"scope": "openid Calendars.Juggle"}, "invalid_scope"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Browser, Desk, Graph, Listener
+from .conftest import Browser, Desk, Graph, Listener, eventually
 from .test_events import event
 
 
@@ -113,11 +113,8 @@ def test_a_failed_delivery_is_tried_again(graph: Graph, listener: Listener, desk
     graph("POST", "subscriptions", json=wanted(listener))
     graph("POST", "me/events", json=event())
     listener.wait_for(1)
-    for _ in range(100):
-        waiting = desk("GET", "deliveries")[-1]
-        if waiting["attempts"] == 1:
-            break
-    assert (waiting["outcome"], waiting["note"]) == ("waiting", "answered 503")
+    eventually(lambda: desk("GET", "deliveries")[-1]["note"] == "answered 503")
+    assert desk("GET", "deliveries")[-1]["outcome"] == "waiting"
     desk("POST", "clock", advance_seconds=11)
     first, second = listener.wait_for(2)
     assert first == second

@@ -7,10 +7,11 @@ from typing import Any
 
 from ..config import Config
 from ..graph.courier import Courier
-from ..identity.consent import grant
+from ..identity.consent import end, grant
 from ..identity.keys import KeyRing
 from ..mailbox import add_calendar, change_event, move_event, remove_event
 from ..seed import fill, more, seed
+from ..sessions import sign_out_everywhere
 from ..storage import CONSUMERS, Event, Person, Secret, Storage, Tenant, digest, new_id
 
 
@@ -53,25 +54,16 @@ def add_person(storage: Storage, address: str, name: str = "", *, admin: bool = 
         return made
 
 
-def withdraw(storage: Storage, courier: Courier, who: Person, *, tenant_wide: bool = False) -> int:
-    """Consent is taken back: the person's own, or (by their administrator) the tenant's. How many grants went.
-
-    New tokens stop at once; access tokens live on. A personal account's refresh tokens die with the consent.
-    """
+def withdraw(storage: Storage, who: Person, *, tenant_wide: bool = False) -> int:
+    """Consent is taken back: the person's own, or (by their administrator) the tenant's. How many grants went."""
     with storage.lock:
         gone = [
-            key
-            for key, held in storage.grants.items()
+            held
+            for held in storage.grants.values()
             if held.tid == who.tid and (held.principal is None if tenant_wide else held.principal == who.oid)
         ]
-        clients = {storage.grants.pop(key).client for key in gone}
-        if who.tid == CONSUMERS:
-            for token in storage.refresh_tokens.values():
-                token.expired = token.expired or (token.oid == who.oid and token.client in clients)
-        for held in list(storage.subscriptions.values()):
-            owner = storage.people[held.oid]
-            if held.client in clients and owner.tid == who.tid and (tenant_wide or held.oid == who.oid):
-                courier.lifecycle(held, "reauthorizationRequired")
+        for held in gone:
+            end(storage, held)
         return len(gone)
 
 
@@ -80,10 +72,9 @@ def consent(storage: Storage, who: Person, client: str, scopes: frozenset[str], 
     return grant(storage, who, client, scopes, everybody=tenant_wide).id
 
 
-def revoke_sessions(storage: Storage, courier: Courier, who: Person) -> None:
+def revoke_sessions(storage: Storage, who: Person) -> None:
     """All refresh tokens and browser sessions of the account end; consent stays."""
-    with storage.lock:
-        who.valid_from = storage.clock.now()
+    sign_out_everywhere(storage, who)
 
 
 def change_password(storage: Storage, courier: Courier, who: Person, *, by_admin: bool) -> None:
@@ -92,7 +83,7 @@ def change_password(storage: Storage, courier: Courier, who: Person, *, by_admin
     Either way Outlook's subscriptions are removed, with a word to their lifecycle URLs.
     """
     if by_admin:
-        revoke_sessions(storage, courier, who)
+        revoke_sessions(storage, who)
     _drop_subscriptions(storage, courier, who)
 
 
@@ -118,8 +109,8 @@ def expire_tokens(storage: Storage, who: Person, kinds: frozenset[str]) -> int:
                     access.expires, ended = now, ended + 1
         if "refresh" in kinds:
             for refresh in storage.refresh_tokens.values():
-                if refresh.oid == who.oid and not refresh.expired:
-                    refresh.expired, ended = True, ended + 1
+                if refresh.oid == who.oid and not refresh.ended:
+                    refresh.ended, ended = 70008, ended + 1
     return ended
 
 

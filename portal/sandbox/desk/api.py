@@ -91,7 +91,7 @@ def account(address: str) -> Response:
 @blueprint.patch("/accounts/<address>")
 def change_account(address: str) -> Response:
     """`enabled`, `admin`, `mailbox_error` (a Graph code or null), `sign_in_problem` (an AADSTS number or null),
-    `withheld` (scopes never granted)."""
+    `challenge` (claims as JSON text, or null), `withheld` (scopes never granted)."""
     who, body = person(storage(), address), told()
     if "enabled" in body:
         actions.enable(storage(), courier(), who, bool(body["enabled"]))
@@ -102,6 +102,8 @@ def change_account(address: str) -> Response:
             who.mailbox = str(body["mailbox_error"] or "")
         if "sign_in_problem" in body:
             who.problem = int(body["sign_in_problem"] or 0)
+        if "challenge" in body:
+            who.challenge = str(body["challenge"] or "")
         if "withheld" in body:
             who.withheld = _scopes(body["withheld"])
     return jsonify(report.account(storage(), who))
@@ -127,13 +129,13 @@ def consent(address: str) -> Response:
 def withdraw(address: str) -> Response:
     """Consent is taken back; `tenant_wide` true takes the grant that covers everybody in the directory."""
     who = person(storage(), address)
-    count = actions.withdraw(storage(), courier(), who, tenant_wide=bool(told().get("tenant_wide")))
+    count = actions.withdraw(storage(), who, tenant_wide=bool(told().get("tenant_wide")))
     return jsonify(withdrawn=count)
 
 
 @blueprint.post("/accounts/<address>/revoke-sessions")
 def revoke_sessions(address: str) -> Response:
-    actions.revoke_sessions(storage(), courier(), person(storage(), address))
+    actions.revoke_sessions(storage(), person(storage(), address))
     return jsonify(report.account(storage(), person(storage(), address)))
 
 
@@ -219,14 +221,18 @@ def change_tenant(name: str) -> Response:
 
 @blueprint.patch("/applications/<client>")
 def change_application(client: str) -> Response:
-    """`secret`, `secret_expired`, `redirect_uris`, `logout_url`, `certificates` (thumbprint to PEM)."""
+    """`secret`, `secret_expired`, `redirect_uris`, `logout_url`, `certificates` (PEM texts), `permissions` and
+    `app_permissions` (what it declares), `id_tokens` (whether /authorize may issue them)."""
     body = told()
     actions.set_secret(storage(), client, secret=str(body.get("secret") or ""), expired=body.get("secret_expired"))
     held = storage().clients[client]
     with storage().lock:
         held.redirect_uris = [str(uri) for uri in body.get("redirect_uris", held.redirect_uris)]
         held.logout_url = str(body.get("logout_url", held.logout_url))
-        held.certificates = {str(k): str(v) for k, v in body.get("certificates", held.certificates).items()}
+        held.certificates = [str(pem) for pem in body.get("certificates", held.certificates)]
+        held.permissions = tuple(sorted(_scopes(body.get("permissions", held.permissions))))
+        held.app_permissions = tuple(sorted(_scopes(body.get("app_permissions", held.app_permissions))))
+        held.id_tokens = bool(body.get("id_tokens", held.id_tokens))
     return jsonify(report.whole(storage())["applications"])
 
 
@@ -240,7 +246,8 @@ def change_principal(name: str, client: str) -> Response:
     with storage().lock:
         principal.enabled = bool(body.get("enabled", principal.enabled))
         if "app_roles" in body:
-            principal.app_roles = {f"{principal.id}-{role}": str(role) for role in body["app_roles"]}
+            principal.app_roles = {f"{principal.id}-{role}": role for role in _scopes(body["app_roles"])}
+            principal.present = True
     return jsonify(id=principal.id, enabled=principal.enabled, app_roles=sorted(principal.app_roles.values()))
 
 

@@ -52,7 +52,7 @@ def desk(said: str = "", status: int = 200) -> Response:
 
 def _withdraw(who: Person) -> str:
     wide = request.form.get("tenant_wide") == "yes"
-    count = actions.withdraw(storage(), courier(), who, tenant_wide=wide)
+    count = actions.withdraw(storage(), who, tenant_wide=wide)
     return f"Consents withdrawn for {who.address}: {count}."
 
 
@@ -66,7 +66,7 @@ def _spend(who: Person) -> str:
 
 
 def _sessions(who: Person) -> str:
-    actions.revoke_sessions(storage(), courier(), who)
+    actions.revoke_sessions(storage(), who)
     return f"{who.address} was signed out everywhere."
 
 

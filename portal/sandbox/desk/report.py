@@ -137,6 +137,16 @@ def whole(storage: Storage) -> dict[str, Any]:
         "now": iso(storage.clock.now()),
         "clock_offset_seconds": round(storage.clock.offset.total_seconds(), 3),
         "accounts": [account(storage, person) for person in storage.people.values()],
+        "approval_requests": [
+            {
+                "address": storage.people[each.oid].address,
+                "client_id": each.client,
+                "scopes": sorted(each.scopes),
+                "reason": each.reason,
+                "sent": iso(each.sent),
+            }
+            for each in storage.requests
+        ],
         "tenants": [
             {"id": t.id, "domain": t.domain, "name": t.name, "consent": t.consent} for t in storage.tenants.values()
         ],
@@ -147,7 +157,10 @@ def whole(storage: Storage) -> dict[str, Any]:
                 "redirect_uris": c.redirect_uris,
                 "logout_url": c.logout_url or None,
                 "secrets": [{"hint": s.hint, "expires": iso(s.expires)} for s in c.secrets],
-                "certificates": sorted(c.certificates),
+                "certificates": len(c.certificates),
+                "permissions": list(c.permissions),
+                "app_permissions": list(c.app_permissions),
+                "id_tokens": c.id_tokens,
             }
             for c in storage.clients.values()
         ],

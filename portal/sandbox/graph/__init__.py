@@ -5,13 +5,28 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from . import calendars, delta, errors, events, me, subscriptions
+from . import (
+    batch,
+    calendars,
+    delta,
+    directory,
+    errors,
+    events,
+    exchange_ids,
+    grants,
+    me,
+    paths,
+    subscriptions,
+    throttle,
+)
 from .errors import GraphError
 
 
 def init_app(app: Flask) -> None:
-    for part in (me, calendars, events, delta, subscriptions):
+    for part in (me, calendars, events, delta, subscriptions, batch, grants, directory, exchange_ids):
         app.register_blueprint(part.blueprint)
+    throttle.init_app(app)
+    app.wsgi_app = paths.OneSpelling(app.wsgi_app)  # type: ignore[method-assign]
     app.register_error_handler(GraphError, errors.answer)
     app.register_error_handler(404, _unknown)
     app.register_error_handler(405, _unknown)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass
 
 from flask import g, request
 
 from ..context import now, storage
-from ..storage import AccessToken, Mailbox, Person, digest
+from ..storage import GRAPH_APP, AccessToken, Mailbox, Person, digest
 from .errors import GraphError
+from .paths import named_user
 
 READ = ("Calendars.Read", "Calendars.ReadWrite")
 READ_BASIC = ("Calendars.ReadBasic", *READ)
@@ -43,7 +46,38 @@ def bearer() -> AccessToken:
     g.account = held.oid
     if held.expires <= now():
         raise unauthorized("Lifetime validation failed, the token is expired.")
+    _check_claims(held)
     return held
+
+
+def _check_claims(held: AccessToken) -> None:
+    """https://learn.microsoft.com/entra/identity-platform/app-resilience-continuous-access-evaluation
+
+    Only a client that declared `cp1` learns of a critical event before its token ends. A challenge ordered at the desk
+    meets every token until one comes that was asked for with `claims`.
+    """
+    person = storage().people.get(held.oid)
+    if person is None:
+        return
+    if held.cae and (held.issued < person.valid_from or not person.enabled):
+        wanted = {"access_token": {"nbf": {"essential": True, "value": str(int(person.valid_from.timestamp()))}}}
+        raise challenge(
+            json.dumps(wanted),
+            "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
+            "TokenIssuedBeforeRevocationTimestamp",
+        )
+    if person.challenge and not held.claims:
+        raise challenge(person.challenge, "The token lacks claims that the resource asks for.")
+
+
+def challenge(claims: str, message: str) -> GraphError:
+    """A claims challenge: the client shall ask for a new token with these claims."""
+    encoded = base64.b64encode(claims.encode()).decode()
+    header = (
+        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
+        f'client_id="{GRAPH_APP}", error="insufficient_claims", claims="{encoded}"'
+    )
+    return GraphError(401, "InvalidAuthenticationToken", message, {"WWW-Authenticate": header})
 
 
 def person_with(*scopes: str, code: str = "ErrorAccessDenied") -> Caller:
@@ -52,6 +86,9 @@ def person_with(*scopes: str, code: str = "ErrorAccessDenied") -> Caller:
     person = storage().people.get(token.oid)
     if person is None:
         raise GraphError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
+    named = named_user(request.environ)
+    if named and named.lower() not in {person.oid, person.address.lower(), "me-token-to-replace"}:
+        raise GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
     if scopes and not token.scopes & set(scopes):
         raise GraphError(403, code, "Access is denied. Check credentials and try again.")
     return Caller(token, person)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..storage import Delivery, Storage, Subscription, new_id
+from ..storage import Delivery, Grant, Storage, Subscription, new_id
 from . import post
 from .post import HandshakeFailed as HandshakeFailed
 from .shape import iso_fine
@@ -36,6 +36,7 @@ class Courier:
         self._stopped = False
         self._wake = threading.Event()
         storage.on_change = self.changed
+        storage.on_grant_ended = self.grant_ended
         storage.clock.listeners.append(self.look_again)
 
     def handshake(self, url: str) -> None:
@@ -86,6 +87,15 @@ class Courier:
             with self.storage.lock:
                 self._queue(held, "lifecycle", held.lifecycle_url, told)
 
+    def grant_ended(self, ended: Grant) -> None:
+        """Consent was taken back: Microsoft asks for a fresh authorization, and goes on until the token ends."""
+        with self.storage.lock:
+            for held in list(self.storage.subscriptions.values()):
+                owner = self.storage.people.get(held.oid)
+                covered = owner and owner.tid == ended.tid and ended.principal in {None, held.oid}
+                if covered and held.client == ended.client:
+                    self.lifecycle(held, "reauthorizationRequired")
+
     def remove(self, held: Subscription) -> None:
         """Microsoft's own removal of a subscription, which it announces."""
         with self.storage.lock:
@@ -111,6 +121,11 @@ class Courier:
     def look_again(self) -> None:
         """Wake the thread: something is due, or the clock moved."""
         self._wake.set()
+
+    def watch(self) -> None:
+        """There is a subscription to look after: its access and its life will end."""
+        self._start()
+        self.look_again()
 
     def clear(self) -> None:
         with self.storage.lock:

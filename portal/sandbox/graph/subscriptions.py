@@ -80,7 +80,7 @@ def create() -> Response:
             caller.token.expires, immutable_ids(),
         )  # fmt: skip
         storage().subscriptions[made.id] = made
-    courier().look_again()
+    courier().watch()
     return reply({"@odata.context": context("subscriptions/$entity"), **subscription_json(made)}, 201)
 
 

@@ -6,10 +6,11 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from flask import Response, make_response, redirect, render_template, request
 
-from ..context import login_origin, now, storage
+from ..context import graph_origin, login_origin, now, storage
 from ..storage import Code, Flow, Person, digest, new_id, new_secret
 from .errors import EXPLAINED, IdentityError
 from .keys import b64url
+from .scopes import parse
 
 
 def client_info(person: Person) -> str:
@@ -17,8 +18,32 @@ def client_info(person: Person) -> str:
     return b64url(f'{{"uid":"{person.oid}","utid":"{person.tid}"}}'.encode())
 
 
-def code(flow: Flow, person: Person, scopes: tuple[str, ...]) -> Response:
-    """Issue an authorization code: single use, ten minutes."""
+def success(flow: Flow, person: Person, scopes: tuple[str, ...]) -> Response:
+    """Send what `response_type` asks for: a code, an id_token (hybrid flow), or both."""
+    params, told = flow.params, {}
+    kinds = params["response_type"].split()
+    if "code" in kinds:
+        told["code"] = _new_code(flow, person, scopes)
+    if "id_token" in kinds:
+        from .issue import id_token
+
+        granted = frozenset(scopes)
+        told["id_token"] = id_token(
+            person, params["client_id"], granted, params.get("nonce", ""), code=told.get("code", "")
+        )
+    if params.get("client_info") == "1":
+        told["client_info"] = client_info(person)
+    told["session_state"] = new_id()
+    return _deliver(params, told)
+
+
+def admin_consented(flow: Flow, tid: str, scopes: list[str]) -> Response:
+    """An administrator consented for everybody: no code, only the news."""
+    return _deliver(flow.params, {"admin_consent": "True", "tenant": tid, "scope": " ".join(scopes)})
+
+
+def _new_code(flow: Flow, person: Person, scopes: tuple[str, ...]) -> str:
+    """An authorization code: single use, ten minutes."""
     params = flow.params
     issued = new_secret("M.C507_BAY.2.U." if person.tid.startswith("9188") else "1.AXkA", 72)
     with storage().lock:
@@ -29,16 +54,13 @@ def code(flow: Flow, person: Person, scopes: tuple[str, ...]) -> Response:
             redirect_uri=params["redirect_uri"],
             scopes=scopes,
             issued=now(),
+            qualified=parse(params["scope"], graph_origin()).qualified,
             nonce=params.get("nonce", ""),
             challenge=params.get("code_challenge", ""),
             challenge_method=params.get("code_challenge_method") or "plain",
             auth_time=flow.auth_time,
         )
-    told = {"code": issued}
-    if params.get("client_info") == "1":
-        told["client_info"] = client_info(person)
-    told["session_state"] = new_id()
-    return _deliver(params, told)
+    return issued
 
 
 def error(params: dict[str, str], problem: IdentityError) -> Response:
@@ -52,7 +74,10 @@ def error(params: dict[str, str], problem: IdentityError) -> Response:
 
 def cancelled(params: dict[str, str]) -> Response:
     """What pressing Cancel or Back sends: a pair without any description."""
-    return _deliver(params, {"error": "access_denied", "error_subcode": "cancel"})
+    told = {"error": "access_denied", "error_subcode": "cancel"}
+    if params.get("admin_consent"):
+        told["admin_consent"] = "True"
+    return _deliver(params, told)
 
 
 def error_page(problem: IdentityError, status: int = 400) -> Response:
@@ -62,7 +87,8 @@ def error_page(problem: IdentityError, status: int = 400) -> Response:
 
 
 def _deliver(params: dict[str, str], told: dict[str, str]) -> Response:
-    target, mode = params["redirect_uri"], params.get("response_mode") or "query"
+    usual = "fragment" if "id_token" in params.get("response_type", "") else "query"
+    target, mode = params["redirect_uri"], params.get("response_mode") or usual
     if "state" in params:
         told["state"] = params["state"]
     if mode == "form_post":

@@ -21,12 +21,12 @@ MODES = {"", "query", "fragment", "form_post"}
 def authorize(tenant: str) -> Response:
     """https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#request-an-authorization-code
 
-    Leaves out the implicit and hybrid flows: the registration has them switched off, as new ones do.
+    Takes `code`, and `id_token` or `code id_token` where the registration allows it. Leaves out `token` (implicit).
     """
     params = {key: value.strip() for key, value in request.values.items()}
     try:
         segment = check(storage(), tenant)
-        _check_client(params)
+        check_client(params)
     except IdentityError as problem:
         return answer.error_page(problem)
     try:
@@ -46,7 +46,7 @@ def authorize(tenant: str) -> Response:
     return consent.settle(flow, key, person)
 
 
-def _check_client(params: dict[str, str]) -> None:
+def check_client(params: dict[str, str]) -> None:
     """What must hold before anything may be sent to the redirect URI."""
     if not params.get("client_id"):
         raise IdentityError(900144, "Missing: client_id.")
@@ -67,8 +67,10 @@ def _check(params: dict[str, str]) -> Asked:
     kinds = set(params.get("response_type", "").split())
     if not kinds:
         raise IdentityError(900144, "Missing: response_type.")
-    if kinds != {"code"}:
-        raise IdentityError(700054 if kinds <= {"code", "id_token"} else 700051)
+    if not kinds <= {"code", "id_token"}:
+        raise IdentityError(700051)
+    if "id_token" in kinds:
+        _check_hybrid(params, mode)
     if params.get("prompt", "") not in PROMPTS:
         raise IdentityError(900144, f"prompt '{params['prompt']}' is not supported.", error="invalid_request")
     method, challenge = params.get("code_challenge_method", ""), params.get("code_challenge", "")
@@ -77,6 +79,17 @@ def _check(params: dict[str, str]) -> Asked:
     if challenge and not 43 <= len(challenge) <= 128:
         raise IdentityError(50147, "code_challenge must have 43 to 128 characters.", error="invalid_request")
     return asked_scopes(params)
+
+
+def _check_hybrid(params: dict[str, str], mode: str) -> None:
+    """https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc#send-the-sign-in-request"""
+    if not storage().clients[params["client_id"]].id_tokens:
+        raise IdentityError(700054)
+    if not params.get("nonce"):
+        raise IdentityError(900144, "Missing: nonce.")
+    if mode == "query":
+        params["response_mode"] = "fragment"
+        raise IdentityError(70007, "response_mode query is not for id_token.")
 
 
 def asked_scopes(params: dict[str, str]) -> Asked:
@@ -109,7 +122,7 @@ def _silently(flow: Flow, asked: Asked, person: Person | None) -> Response:
         return answer.error(flow.params, IdentityError(50057, error="interaction_required"))
     if person.problem:
         return answer.error(flow.params, IdentityError(person.problem, error="interaction_required"))
-    if not set(asked.names) <= storage().consented(person, flow.params["client_id"]):
+    if not set(consent.wanted(flow).names) <= storage().consented(person, flow.params["client_id"]):
         return answer.error(flow.params, IdentityError(65001, error="consent_required"))
     flow.auth_time = current_session().accounts[person.oid]
-    return answer.code(flow, person, asked.names)
+    return answer.success(flow, person, asked.names)

@@ -7,6 +7,8 @@ import json
 from typing import Any
 from urllib.parse import unquote_plus
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from flask import request
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -15,6 +17,7 @@ from joserfc.jwk import RSAKey
 from ..context import login_origin, now, storage
 from ..storage import Client, digest
 from .errors import IdentityError
+from .keys import b64url
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -73,6 +76,11 @@ def _unverified(token: str, part: int = 1) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
+def thumbprints(certificate: x509.Certificate) -> set[str]:
+    """The base64url thumbprints a client may name a certificate by: SHA-256, and SHA-1 as older libraries do."""
+    return {b64url(certificate.fingerprint(kind)) for kind in (hashes.SHA256(), hashes.SHA1())}  # noqa: S303
+
+
 def _check_assertion(client: Client, token: str, kind: str, segment: str) -> None:
     """https://learn.microsoft.com/entra/identity-platform/certificate-credentials
 
@@ -81,12 +89,16 @@ def _check_assertion(client: Client, token: str, kind: str, segment: str) -> Non
     if kind != ASSERTION:
         raise IdentityError(900144, f"client_assertion_type must be {ASSERTION}.")
     header = _unverified(token, 0)
-    prints = {str(header.get(name)) for name in ("x5t#S256", "x5t", "kid")}
-    pem = next((pem for thumb, pem in client.certificates.items() if prints & set(thumb.split())), None)
-    if pem is None:
+    prints = {str(header.get(name)) for name in ("x5t#S256", "x5t")}
+    known = [x509.load_pem_x509_certificate(pem.encode()) for pem in client.certificates]
+    found = next((certificate for certificate in known if prints & thumbprints(certificate)), None)
+    if found is None:
         raise IdentityError(700027, "No registered certificate has this thumbprint.")
+    public = found.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     try:
-        claims = jwt.decode(token, RSAKey.import_key(pem), algorithms=["PS256", "RS256"]).claims
+        claims = jwt.decode(token, RSAKey.import_key(public), algorithms=["PS256", "RS256"]).claims
     except (JoseError, ValueError) as bad:
         raise IdentityError(700027, "The signature does not fit the certificate.") from bad
     if claims.get("iss") != client.id or claims.get("sub") != client.id:

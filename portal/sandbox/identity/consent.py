@@ -1,26 +1,25 @@
-"""Consent: what a person is asked, what only their administrator may answer, and the grants that come of it."""
+"""Consents: how they come about, what a signed-in person still has to be asked, and how they end."""
 
 from __future__ import annotations
 
 import base64
 import uuid
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Response, make_response, render_template
 
-from ..context import graph_origin, storage
-from ..storage import Flow, Grant, Person, Storage
+from ..context import graph_origin, now, storage
+from ..storage import CONSUMERS, ApprovalRequest, Client, Flow, Grant, Person, Storage
 from . import answer
 from .errors import IdentityError
-from .scopes import PERMISSIONS, needs_admin, parse
-
-blueprint = Blueprint("consent", __name__)
+from .scopes import OIDC, PERMISSIONS, Asked, needs_admin, parse
 
 
 def grant(storage: Storage, person: Person, client: str, scopes: frozenset[str], everybody: bool = False) -> Grant:
     """Record a consent; one that exists already grows by the new scopes."""
     principal = None if everybody else person.oid
     with storage.lock:
-        storage.principal(person.tid, client)
+        place = storage.principal(person.tid, client)
+        place.present, place.deleted = True, False
         for held in storage.grants.values():
             if (held.tid, held.client, held.principal) == (person.tid, client, principal):
                 held.scopes |= scopes
@@ -31,6 +30,31 @@ def grant(storage: Storage, person: Person, client: str, scopes: frozenset[str],
         return made
 
 
+def end(storage: Storage, held: Grant) -> None:
+    """Take a consent back. New tokens stop at once, access tokens live on.
+
+    With a personal account the application's refresh tokens die too; at work they would work again after a new consent.
+    """
+    with storage.lock:
+        if storage.grants.pop(held.id, None) is None:
+            return
+        if held.tid == CONSUMERS:
+            for token in storage.refresh_tokens.values():
+                if token.oid == held.principal and token.client == held.client:
+                    token.ended = 70000
+    storage.on_grant_ended(held)
+
+
+def wanted(flow: Flow) -> Asked:
+    """The scopes of a flow; `.default` stands for what the registration declares."""
+    asked = parse(flow.params["scope"], graph_origin())
+    if asked.everything:
+        client = storage().clients[flow.params["client_id"]]
+        declared = tuple(name for name in client.permissions if name not in OIDC)
+        return Asked(tuple(dict.fromkeys((*asked.names, *declared))), asked.qualified, True)
+    return asked
+
+
 def settle(flow: Flow, key: str, person: Person) -> Response:
     """Somebody is signed in: a code if all is consented, else the page that fits.
 
@@ -39,47 +63,68 @@ def settle(flow: Flow, key: str, person: Person) -> Response:
     client = storage().clients[flow.params["client_id"]]
     if not storage().principal(person.tid, client.id).enabled:
         return answer.error(flow.params, IdentityError(7000112))
-    asked = parse(flow.params["scope"], graph_origin())
+    asked = wanted(flow)
+    if flow.params.get("admin_consent"):
+        return _ask_for_everybody(flow, key, person, client, asked)
     held = storage().consented(person, client.id)
     if frozenset(asked.names) <= held and flow.params.get("prompt") != "consent":
-        return answer.code(flow, person, asked.names)
-    tenant = storage().tenants[person.tid]
-    reserved = needs_admin(tenant, frozenset(asked.names) - held)
+        return answer.success(flow, person, asked.names)
+    reserved = needs_admin(storage().tenants[person.tid], frozenset(asked.names) - held)
     if reserved and not person.admin:
-        page = render_template(
-            "sandbox/admin_approval.html", flow=key, person=person, tenant=tenant, client=client,
-            permissions=PERMISSIONS, scopes=sorted(reserved), segment=flow.tenant,
-        )  # fmt: skip
-        return make_response(page)
+        return _send_to_admin(flow, key, person, client, sorted(reserved))
+    return _page("consent", flow, key, person, client, asked.names)
+
+
+def _page(name: str, flow: Flow, key: str, person: Person, client: Client, scopes: tuple[str, ...]) -> Response:
     page = render_template(
-        "sandbox/consent.html", flow=key, person=person, tenant=tenant, client=client, permissions=PERMISSIONS,
-        scopes=asked.names, segment=flow.tenant,
-    )  # fmt: skip
+        f"sandbox/{name}.html",
+        flow=key,
+        segment=flow.tenant,
+        person=person,
+        tenant=storage().tenants[person.tid],
+        client=client,
+        permissions=PERMISSIONS,
+        scopes=scopes,
+        for_everybody=bool(flow.params.get("admin_consent")),
+    )
     return make_response(page)
 
 
-@blueprint.post("/<tenant>/consent")
-def decide(tenant: str) -> Response:
-    """The person pressed Accept, Cancel or Decline.
+def _send_to_admin(flow: Flow, key: str, person: Person, client: Client, reserved: list[str]) -> Response:
+    return _page("admin_approval", flow, key, person, client, tuple(reserved))
 
-    https://learn.microsoft.com/entra/identity-platform/application-consent-experience
-    """
-    from .pages import find_flow
 
-    flow = find_flow()
-    person = storage().people.get(flow.oid) if flow else None
-    if flow is None or person is None:
-        return answer.error_page(IdentityError(9002313, "This page is too old. Start again."))
-    pressed = request.form.get("answer", "")
-    if pressed == "decline":
-        return answer.error(flow.params, IdentityError(65004))
-    if pressed != "accept":
-        return answer.cancelled(flow.params)
-    asked = parse(flow.params["scope"], graph_origin())
-    wanted, client = frozenset(asked.names), flow.params["client_id"]
-    tenant_ = storage().tenants[person.tid]
-    if needs_admin(tenant_, wanted - storage().consented(person, client)) and not person.admin:
+def _ask_for_everybody(flow: Flow, key: str, person: Person, client: Client, asked: Asked) -> Response:
+    if not person.admin:
+        return answer.error_page(IdentityError(90094, f"{person.address} is no administrator."), 403)
+    return _page("consent", flow, key, person, client, (*asked.names, *client.app_permissions))
+
+
+def accept(flow: Flow, person: Person, *, everybody: bool) -> Response:
+    """The person said yes: record it, and go back with a code. Only an administrator can say it for everybody."""
+    names, client = frozenset(wanted(flow).names), flow.params["client_id"]
+    tenant = storage().tenants[person.tid]
+    if flow.params.get("admin_consent"):
+        if not person.admin:
+            return answer.error_page(IdentityError(90094), 403)
+        return _accept_for_everybody(flow, person, names)
+    if needs_admin(tenant, names - storage().consented(person, client)) and not person.admin:
         return answer.error(flow.params, IdentityError(90094))
-    everybody = person.admin and not tenant_.personal and request.form.get("everybody") == "yes"
-    grant(storage(), person, client, wanted, everybody)
-    return answer.code(flow, person, asked.names)
+    grant(storage(), person, client, names, everybody and person.admin and not tenant.personal)
+    return answer.success(flow, person, wanted(flow).names)
+
+
+def _accept_for_everybody(flow: Flow, person: Person, names: frozenset[str]) -> Response:
+    client = storage().clients[flow.params["client_id"]]
+    grant(storage(), person, client.id, names, everybody=True)
+    place = storage().principal(person.tid, client.id)
+    with storage().lock:
+        place.app_roles |= {f"{place.id}-{role}": role for role in client.app_permissions}
+    return answer.admin_consented(flow, person.tid, sorted(names))
+
+
+def request_approval(flow: Flow, person: Person, reason: str) -> None:
+    """Put the request on the administrator's list, which the desk shows."""
+    scopes = frozenset(wanted(flow).names)
+    with storage().lock:
+        storage().requests.append(ApprovalRequest(person.oid, flow.params["client_id"], scopes, reason[:500], now()))

@@ -23,7 +23,7 @@ def remember(answer: Response, person: Person, client: str) -> Response:
             storage().sessions[digest(cookie)] = BrowserSession()
         session = storage().sessions[digest(cookie)]
         session.accounts[person.oid] = now()
-        if client not in session.clients:
+        if client and client not in session.clients:
             session.clients.append(client)
     secure = login_origin().startswith("https:")
     answer.set_cookie(COOKIE, cookie, httponly=True, samesite="Lax", secure=secure, path="/")

@@ -47,6 +47,7 @@ CODES: dict[int, tuple[str, str]] = {
     70001: ("unauthorized_client", "The application is disabled."),
     70002: ("invalid_client", "The credentials could not be validated."),
     70003: ("unsupported_grant_type", "The grant type is not supported."),
+    70007: ("unsupported_response_mode", "The response mode is not supported for this response type."),
     70008: ("invalid_grant", "The authorization code or refresh token has expired."),
     70011: ("invalid_scope", "The scope is not valid."),
     70012: ("server_error", "The service met an error that passes by itself."),

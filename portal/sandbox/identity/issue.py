@@ -78,20 +78,20 @@ def answer(
         "scope": spell(granted, qualified),
         "expires_in": int(life.total_seconds()),
         "ext_expires_in": int(life.total_seconds()),
-        "access_token": _access_token(person, client, granted, now() + life, cae),
+        "access_token": _access_token(person, client, granted, now() + life, cae, claims),
     }
     if cae:
         told["refresh_in"] = int(life.total_seconds()) // 2
     if "offline_access" in asked:
         told["refresh_token"] = _refresh_token(person, client, asked)
     if "openid" in asked:
-        told["id_token"] = _id_token(person, client, granted, nonce)
+        told["id_token"] = id_token(person, client, granted, nonce)
     if info:
         told["client_info"] = client_info(person)
     return told
 
 
-def _access_token(person: Person, client: str, scopes: frozenset[str], expires: datetime, cae: bool) -> str:
+def _access_token(person: Person, client: str, scopes: frozenset[str], expires: datetime, cae: bool, asked: str) -> str:
     if storage().tenants[person.tid].personal:
         token = "EwB" + base64.b64encode(secrets.token_bytes(720)).decode()
     else:
@@ -115,7 +115,8 @@ def _access_token(person: Person, client: str, scopes: frozenset[str], expires: 
             **({"xms_cc": ["CP1"]} if cae else {}),
         }
         token = keys().signer(person.tid).sign(claims, nonce=secrets.token_urlsafe(32))
-    return keep_access_token(token, AccessToken(client, person.tid, person.oid, now(), expires, scopes, cae=cae))
+    held = AccessToken(client, person.tid, person.oid, now(), expires, scopes, cae=cae, claims=asked)
+    return keep_access_token(token, held)
 
 
 def keep_access_token(token: str, held: AccessToken) -> str:
@@ -132,8 +133,11 @@ def _refresh_token(person: Person, client: str, scopes: tuple[str, ...]) -> str:
     return token
 
 
-def _id_token(person: Person, client: str, scopes: frozenset[str], nonce: str) -> str:
-    """https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference"""
+def id_token(person: Person, client: str, scopes: frozenset[str], nonce: str, code: str = "") -> str:
+    """https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
+
+    `c_hash` comes only from /authorize, together with a code.
+    """
     moment = int(now().timestamp())
     claims: dict[str, Any] = {
         "aud": client,
@@ -151,6 +155,8 @@ def _id_token(person: Person, client: str, scopes: frozenset[str], nonce: str) -
     }
     if nonce:
         claims["nonce"] = nonce
+    if code:
+        claims["c_hash"] = b64url(hashlib.sha256(code.encode()).digest()[:16])
     if "profile" in scopes:
         claims |= {"name": person.name, "oid": person.oid, "preferred_username": person.address}
     if "email" in scopes:

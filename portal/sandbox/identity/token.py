@@ -17,7 +17,7 @@ from . import issue
 from .authorize import asked_scopes
 from .clients import authenticate
 from .errors import IdentityError
-from .scopes import Asked, parse
+from .scopes import OIDC, Asked, parse
 from .tenants import admits, check
 
 blueprint = Blueprint("token", __name__)
@@ -56,11 +56,15 @@ def _needed(name: str) -> str:
     return value
 
 
-def _asked(fallback: tuple[str, ...]) -> Asked:
-    """The scopes of this request, or those of the consent it continues."""
+def _asked(person: Person, client: Client, fallback: tuple[str, ...]) -> Asked:
+    """The scopes of this request, or those of the consent it continues; `.default` is all that was consented to."""
     if not request.form.get("scope"):
         return Asked(fallback, "", False)
-    return asked_scopes({"scope": request.form["scope"]})
+    asked = asked_scopes({"scope": request.form["scope"]})
+    if asked.everything:
+        held = storage().consented(person, client.id) - set(OIDC)
+        return Asked((*asked.names, *sorted(held)), asked.qualified, True)
+    return asked
 
 
 def redeem_code(segment: str, client: Client) -> dict[str, Any]:
@@ -81,12 +85,11 @@ def redeem_code(segment: str, client: Client) -> dict[str, Any]:
         _check_verifier(code, request.form.get("code_verifier", ""))
         code.redeemed = True
     check_person(person, client)
-    asked = _asked(code.scopes)
-    names = tuple(dict.fromkeys((*asked.names, *(n for n in code.scopes if n in {"openid", "offline_access"}))))
-    # The code remembers how the scopes were spelt only through the request; repeat the spelling asked for here.
+    asked = _asked(person, client, code.scopes)
+    names = tuple(dict.fromkeys((*asked.names, *code.scopes)))
     check_consent(person, client, names)
     return issue.answer(
-        person, client.id, tuple(dict.fromkeys((*names, *code.scopes))), asked.qualified,
+        person, client.id, names, asked.qualified or code.qualified,
         nonce=code.nonce, info=request.form.get("client_info") == "1", claims=request.form.get("claims", ""),
     )  # fmt: skip
 
@@ -121,10 +124,10 @@ def refresh(segment: str, client: Client) -> dict[str, Any]:
     if problem:
         raise IdentityError(problem)
     check_person(person, client)
-    asked = _asked(held.scopes)
+    asked = _asked(person, client, held.scopes)
     check_consent(person, client, asked.names)
     held.used = now()
-    names = tuple(dict.fromkeys((*asked.names, "offline_access", *(n for n in held.scopes if n == "openid"))))
+    names = tuple(dict.fromkeys((*asked.names, "offline_access")))
     return issue.answer(
         person, client.id, names, asked.qualified,
         info=request.form.get("client_info") == "1", claims=request.form.get("claims", ""),
@@ -133,8 +136,8 @@ def refresh(segment: str, client: Client) -> dict[str, Any]:
 
 def why_dead(storage: Storage, held: RefreshToken, person: Person) -> int:
     """The AADSTS number that a refresh token meets by its own state; 0 while it lives."""
-    if held.expired:
-        return 70008
+    if held.ended:
+        return held.ended
     if held.issued < person.valid_from:
         return 70000 if person.tid == CONSUMERS else 50173
     return 700082 if storage.clock.now() - held.used > issue.IDLE else 0
@@ -144,10 +147,18 @@ def check_person(person: Person, client: Client) -> None:
     """What may have happened to the account or to the application's place in its tenant."""
     if not person.enabled:
         raise IdentityError(50057)
-    if not storage().principal(person.tid, client.id).enabled:
-        raise IdentityError(7000112)
+    check_place(person.tid, client)
     if person.problem:
         raise IdentityError(person.problem)
+
+
+def check_place(tid: str, client: Client) -> None:
+    """The application's place in a directory: removed, or switched off."""
+    place = storage().principal(tid, client.id)
+    if place.deleted:
+        raise IdentityError(700016, "An administrator removed the application from the directory.")
+    if not place.enabled:
+        raise IdentityError(7000112)
 
 
 def check_consent(person: Person, client: Client, names: tuple[str, ...]) -> None:
@@ -167,9 +178,10 @@ def of_application(segment: str, client: Client) -> dict[str, Any]:
     asked = parse(_needed("scope"), graph_origin())
     if not asked.everything or asked.names:
         raise IdentityError(70011, "The scope of an application must be the resource followed by /.default.")
+    check_place(segment, client)
     principal = storage().principal(segment, client.id)
-    if not principal.enabled:
-        raise IdentityError(7000112)
+    if not principal.present:
+        raise IdentityError(7000229)
     return issue.for_application(segment, client, principal)
 
 
