@@ -23,10 +23,10 @@ from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
 from portal.providers.base import AccountKind, ProviderError
-from portal.workflows import erase, inventory, receipt, sever
+from portal.workflows import end_notifications, erase, inventory, receipt, withdraw_access
 from portal.workflows.activity import record
 from portal.workflows.connect import cancel_attempts
-from portal.workflows.sever import Ended, Promise, Work
+from portal.workflows.promise import Ended, GiveUp, Promise, Work
 
 logger = logging.getLogger("portal.disconnect")
 
@@ -66,20 +66,21 @@ class Step:
     title: str
     promise: str
     keep: Promise
-    remote: bool
+    give_up: GiveUp | None
 
 
-def _step(keep: Promise, *, remote: bool = False) -> Step:
+def _step(keep: Promise, give_up: GiveUp | None = None) -> Step:
+    """A step with `give_up` is remote: it is tried until the deadline, or until the person wants to wait no longer."""
     title, _, promise = (inspect.getdoc(keep) or "").partition("\n\n")
-    return Step(keep.__name__, title.rstrip("."), " ".join(promise.split()), keep, remote)
+    return Step(keep.__name__, title.rstrip("."), " ".join(promise.split()), keep, give_up)
 
 
 STEPS = (
     _step(stop_syncing),
-    _step(sever.end_notifications, remote=True),
+    _step(end_notifications.end_notifications, end_notifications.give_up),
     _step(remove_our_meetings),
-    _step(sever.withdraw_access, remote=True),
-    _step(sever.try_the_old_token, remote=True),
+    _step(withdraw_access.withdraw_access, withdraw_access.give_up_withdrawing),
+    _step(withdraw_access.try_the_old_token, withdraw_access.give_up_trying),
     _step(erase.erase_tokens),
     _step(erase.erase_copies),
     _step(erase.prove_nothing_remains),
@@ -209,8 +210,8 @@ def _try_later(
 ) -> float | None:
     disconnection = db.session.get_one(Disconnection, disconnection_id)
     left = (disconnection.deadline_at - clock.now()).total_seconds()
-    if (step.remote and disconnection.erase_now_at is not None) or left <= 0:
-        ended = sever.give_up(Work(disconnection_id), step.name, trouble) if step.remote else Ended(FAILED, trouble)
+    if (step.give_up and disconnection.erase_now_at is not None) or left <= 0:
+        ended = step.give_up(Work(disconnection_id), trouble) if step.give_up else Ended(FAILED, trouble)
         _note_end(disconnection_id, step.name, ended)
         return None
     row = _row(disconnection_id, step.name)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 
 from portal.db import Base, db
 from portal.models import Calendar, Connection, Copy, Subscription, Token
 from portal.models.connection import CONNECTING
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
-from portal.workflows.sever import Ended, Work
+from portal.workflows.promise import Ended, Work
 
 logger = logging.getLogger("portal.erase")
 
@@ -91,5 +91,5 @@ def remains(connection_id: str) -> list[str]:
     return left
 
 
-def _attempts(connection_id: str):  # type: ignore[no-untyped-def]
+def _attempts(connection_id: str) -> Select[tuple[str]]:
     return select(Connection.id).where(Connection.replaces_id == connection_id, Connection.state == CONNECTING)

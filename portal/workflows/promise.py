@@ -1,0 +1,67 @@
+"""What the steps of a disconnection have in common: the work at hand, and how a step ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from portal.db import db
+from portal.models import Disconnection
+from portal.models.connection import DISCONNECTING
+from portal.parts import parts
+from portal.providers.base import Provider
+from portal.workflows import tokens
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a step ended. `detail` is one sentence for people; it names no mailbox."""
+
+    outcome: str
+    detail: str
+    count: int | None = None
+    request_ids: list[str] = field(default_factory=list)
+    link: str | None = None
+    link_title: str | None = None
+
+
+class Work:
+    """One disconnection at work: which connection, at which epoch, with which provider. Holds no secret."""
+
+    def __init__(self, disconnection_id: str) -> None:
+        self.id = disconnection_id
+
+    def row(self) -> Disconnection:
+        """The disconnection's row, in the current transaction."""
+        return db.session.get_one(Disconnection, self.id)
+
+    def provider(self) -> Provider:
+        """The vendor behind it; ends the short read it needs."""
+        slug = self.row().integration
+        db.session.rollback()
+        return parts().providers[slug]
+
+    def with_access(self, call: Callable[[str], object]) -> None:
+        """Do `call(access_token)`: the running disconnection alone may still use, and refresh, the tokens."""
+        row = self.row()
+        connection_id, epoch = row.connection_id, row.epoch
+        db.session.rollback()
+        tokens.with_access(connection_id, epoch, call, states=(DISCONNECTING,))
+
+
+Promise = Callable[[Work], Ended]
+"""Keeps one promise, as often as it is asked to; raises what the provider raises."""
+
+GiveUp = Callable[[Work, str], Ended]
+"""The outcome of a remote step whose time has run out; the text says what was in the way."""
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 subscription`, `2 subscriptions`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def at(moment: datetime) -> str:
+    """A moment in words, for a receipt that may be read anywhere."""
+    return moment.astimezone(UTC).strftime("%-d %B %Y, %H:%M UTC")

@@ -1,0 +1,106 @@
+"""Withdraw our access where the vendor allows it, and find out whether our old token is still honoured."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from portal import clock
+from portal.db import db
+from portal.models import Token
+from portal.models.disconnection_step import DONE, EXPIRES, FAILED, LEFT_TO_YOU
+from portal.parts import parts
+from portal.providers.base import AccessEnded, AccountKind
+from portal.workflows import tokens
+from portal.workflows.promise import Ended, Work, at, count_of
+
+
+def withdraw_access(work: Work) -> Ended:
+    """Withdraw our access.
+
+    We revoke our tokens where the provider allows it. Microsoft does not, so there the last word is yours: we show
+    you the page on which you remove Coordinoter.
+    """
+    provider, row = work.provider(), work.row()
+    kind = AccountKind(row.account_kind)
+    if not provider.can_revoke():
+        page = provider.consent_page(kind)
+        if kind is AccountKind.PERSONAL:
+            detail = "Microsoft lets only you remove Coordinoter's permission from your account."
+        else:
+            detail = (
+                "Microsoft lets only you remove Coordinoter's permission, or your administrator, "
+                "if your organisation approved it for everyone."
+            )
+        return Ended(LEFT_TO_YOU, detail, link=page.url, link_title=page.title)
+    revoked = 0
+    for purpose, secret in _stored(row.connection_id):
+        provider.revoke(secret, purpose)
+        revoked += 1
+    if not revoked:
+        return Ended(DONE, "There was no readable token left to revoke.", 0)
+    return Ended(DONE, f"{count_of(revoked, 'token')} revoked at the provider.", revoked)
+
+
+def try_the_old_token(work: Work) -> Ended:
+    """Try the old token.
+
+    We ask once more with our old token: is our access still honoured? Whatever we are given is thrown away unstored.
+    """
+    row = work.row()
+    connection_id, lapses_at = row.connection_id, row.lapses_at
+    secret = dict(_stored(connection_id)).get(tokens.REFRESH)
+    provider = work.provider()
+    if secret is None:
+        return _tail(lapses_at, "There was no readable token left to try.")
+    try:
+        won = provider.refresh(secret)
+    except AccessEnded as ended:
+        return _tail(lapses_at, "Microsoft did not accept our old token any more.", ended.request_id)
+    if tokens.dispose(provider, won):
+        return _tail(lapses_at, "The provider still honoured our old token; what it gave us was revoked at once.")
+    row = work.row()
+    row.lapses_at = max(row.lapses_at or won.expires_at, won.expires_at)
+    lapses_at = row.lapses_at
+    db.session.commit()
+    return Ended(
+        EXPIRES,
+        "Microsoft still honours the permission you gave. What it issued to us stays valid there, but we keep no copy: "
+        f"access tokens lapse by {at(lapses_at)}; refresh tokens when you remove the permission, or after 90 days "
+        "without use.",
+    )
+
+
+def give_up_withdrawing(work: Work, trouble: str) -> Ended:
+    """Not withdrawn in time: the person can do it without us."""
+    row = work.row()
+    page = parts().providers[row.integration].consent_page(AccountKind(row.account_kind))
+    detail = f"{trouble} We could not withdraw our access; you can."
+    return Ended(LEFT_TO_YOU, detail, link=page.url, link_title=page.title)
+
+
+def give_up_trying(work: Work, trouble: str) -> Ended:
+    """Not found out in time: what was issued before lapses by itself."""
+    lapses_at = work.row().lapses_at
+    until = f" Access tokens issued to us lapse by {at(lapses_at)}." if lapses_at else ""
+    return Ended(FAILED, f"{trouble} We could not ask whether our old token still works.{until}")
+
+
+def _stored(connection_id: str) -> list[tuple[str, str]]:
+    """The readable tokens of a connection: refresh token first (RFC 7009 section 2.1 ends its access tokens too)."""
+    row = db.session.get(Token, connection_id)
+    sealed = [(tokens.REFRESH, row.refresh_sealed), (tokens.ACCESS, row.access_sealed)] if row else []
+    db.session.rollback()
+    found = []
+    for purpose, text in sealed:
+        try:
+            found.append((purpose, tokens.open_sealed(connection_id, purpose, text)))
+        except AccessEnded:
+            continue
+    return found
+
+
+def _tail(lapses_at: datetime | None, found: str, request_id: str = "") -> Ended:
+    ids = [request_id] if request_id else []
+    if lapses_at is None or lapses_at <= clock.now():
+        return Ended(DONE, f"{found} No access token issued to us is alive.", request_ids=ids)
+    return Ended(EXPIRES, f"{found} The last access token issued to us lapses by {at(lapses_at)}.", request_ids=ids)
