@@ -88,6 +88,10 @@ def _carried(told: dict[str, Any]) -> dict[str, Any]:
     for name, kind in CARRIED.items():
         if name not in told or told[name] is None:
             continue
+        if kind is bool and str(told[name]).lower() in {"true", "false"}:
+            # Exchange takes a flag written as text, and clients rely on it.
+            found[name] = str(told[name]).lower() == "true"
+            continue
         if not isinstance(told[name], kind) or told[name] not in (WORDS.get(name) or [told[name]]):
             raise bad_request(f"Cannot convert the value of '{name}' to the expected type.", "RequestBodyRead")
         found[name] = told[name]

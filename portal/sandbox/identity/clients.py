@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from flask import request
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
@@ -76,6 +76,12 @@ def _unverified(token: str, part: int = 1) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
+class Roomy(jws.JWSRegistry):
+    """A header may carry the whole certificate chain."""
+
+    max_header_length = 16_384
+
+
 def thumbprints(certificate: x509.Certificate) -> set[str]:
     """The base64url thumbprints a client may name a certificate by: SHA-256, and SHA-1 as older libraries do."""
     return {b64url(certificate.fingerprint(kind)) for kind in (hashes.SHA256(), hashes.SHA1())}  # noqa: S303
@@ -89,7 +95,7 @@ def _check_assertion(client: Client, token: str, kind: str, segment: str) -> Non
     if kind != ASSERTION:
         raise IdentityError(900144, f"client_assertion_type must be {ASSERTION}.")
     header = _unverified(token, 0)
-    prints = {str(header.get(name)) for name in ("x5t#S256", "x5t")}
+    prints = {str(header.get(name)).rstrip("=") for name in ("x5t#S256", "x5t")}
     known = [x509.load_pem_x509_certificate(pem.encode()) for pem in client.certificates]
     found = next((certificate for certificate in known if prints & thumbprints(certificate)), None)
     if found is None:
@@ -98,7 +104,7 @@ def _check_assertion(client: Client, token: str, kind: str, segment: str) -> Non
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     try:
-        claims = jwt.decode(token, RSAKey.import_key(public), algorithms=["PS256", "RS256"]).claims
+        claims = jwt.decode(token, RSAKey.import_key(public), registry=Roomy(algorithms=["PS256", "RS256"])).claims
     except (JoseError, ValueError) as bad:
         raise IdentityError(700027, "The signature does not fit the certificate.") from bad
     if claims.get("iss") != client.id or claims.get("sub") != client.id:

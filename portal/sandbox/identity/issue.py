@@ -49,7 +49,7 @@ def wants_cae(claims: str) -> bool:
         asked = json.loads(claims or "{}").get("access_token", {}).get("xms_cc", {}).get("values", [])
     except (ValueError, AttributeError):
         return False
-    return "cp1" in asked
+    return "cp1" in {str(value).lower() for value in asked}
 
 
 def answer(
