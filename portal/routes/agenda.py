@@ -53,9 +53,7 @@ def next_days(days: int) -> list[agenda.Day]:
         )
     )
     meetings = db.session.scalars(
-        select(Meeting).where(
-            Meeting.business_id == me().business_id, Meeting.ends_at > begins, Meeting.starts_at < ends
-        )
+        select(Meeting).where(Meeting.organizer_id == me().id, Meeting.ends_at > begins, Meeting.starts_at < ends)
     )
     entries = [agenda.from_copy(copy, calendar) for copy, calendar in copies]
     entries += [agenda.from_meeting(meeting) for meeting in meetings]

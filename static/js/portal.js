@@ -12,6 +12,10 @@
 
   // --- focus and announcements ---------------------------------------------------------------------------------------
 
+  function first(root, selector) {
+    return root.matches(selector) ? root : root.querySelector(selector);
+  }
+
   function focusOn(element, options) {
     if (!element) return;
     if (!element.matches("a[href], button, input, textarea, [tabindex]")) element.tabIndex = -1;
@@ -98,9 +102,10 @@
     if (!asked) return;
     document.querySelector("dialog[data-modal][open]")?.close();
     const target = typeof ctx.target === "string" ? document.querySelector(ctx.target) : byId(ctx.target?.id);
-    announce(target?.querySelector("[data-announce]")?.textContent.trim());
+    if (!target) return;
+    announce(target.querySelector("[data-announce]")?.textContent.trim());
+    const wanted = first(target, '[data-focus="always"]') ?? first(target, "[data-focus]");
     const lost = document.activeElement === document.body || !document.activeElement?.isConnected;
-    const wanted = target?.querySelector("[data-focus]");
     if (wanted && (lost || wanted.dataset.focus === "always")) focusOn(wanted);
   });
 
