@@ -56,10 +56,12 @@ def _parse(value: object) -> datetime:
 
 def _zone(name: object) -> tzinfo:
     """UTC, an IANA name or a Windows name; without a name it is UTC, Graph's default. An unknown one is refused."""
-    if name is None or name in {"UTC", "Etc/UTC", "Etc/GMT", "GMT", "tzone://Microsoft/Utc"}:
+    if name is None:
         return UTC
     if not isinstance(name, str):
         raise senseless()
+    if name in {"UTC", "Etc/UTC", "Etc/GMT", "GMT", "tzone://Microsoft/Utc"}:
+        return UTC
     try:
         return ZoneInfo(WINDOWS.get(name, name))
     except (ValueError, OSError, KeyError):  # no such zone, or not even the form of one
