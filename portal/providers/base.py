@@ -119,6 +119,29 @@ class Notification:
 
 
 @dataclass(frozen=True)
+class NewEvent:
+    """A meeting of ours to be written into a calendar of theirs: no attendees, so nobody is mailed.
+
+    `mark` is put on the event so that it can be known as ours; the same `transaction_id` twice makes one event.
+    """
+
+    title: str
+    place: str
+    starts_at: datetime
+    ends_at: datetime
+    mark: str
+    transaction_id: str
+
+
+class ConsentFinding(StrEnum):
+    """What a look at the person's consent, without any token of ours, has found."""
+
+    STILL_THERE = "still_there"
+    WITHDRAWN = "withdrawn"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
 class ConsentPage:
     """Where a person (or their administrator) withdraws what we cannot: the page, and who can use it."""
 
@@ -295,8 +318,30 @@ class Provider(Protocol):
         """Delete a subscription; returns the vendor's request id. Raises Gone when it did not exist."""
         ...
 
+    def write_event(self, access_token: str, calendar_id: str, event: NewEvent) -> str:
+        """Write a meeting of ours into a calendar; returns the event's id. Repeating it makes no twin."""
+        ...
+
+    def remove_event(self, access_token: str, event_id: str) -> str | None:
+        """Delete an event we wrote; returns the vendor's request id. Raises Gone.
+
+        None, and nothing deleted, when somebody has invited attendees to it: deleting would mail them cancellations.
+        """
+        ...
+
     def parse_notifications(self, body: bytes) -> tuple[Notification, ...]:
         """Read a webhook delivery. Raises Rejected for a body that is not one."""
+        ...
+
+    def begin_consent_check(self, redirect_uri: str) -> SignIn:
+        """An address that finds out, in the person's own browser and without asking anything, whether consent stands.
+
+        A code that comes back from it is never redeemed.
+        """
+        ...
+
+    def read_consent_check(self, answer: Mapping[str, str]) -> ConsentFinding:
+        """What the callback's parameters of such a check mean. Never raises."""
         ...
 
     def consent_page(self, kind: AccountKind) -> ConsentPage:

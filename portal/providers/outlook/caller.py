@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
@@ -42,7 +43,13 @@ class Caller:
         return read_object(self.call(access_token, "GET", address, name))
 
     def call(
-        self, access_token: str, method: str, address: str, name: str, body: Json | None = None
+        self,
+        access_token: str,
+        method: str,
+        address: str,
+        name: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Send one call and raise for every answer that is not a success."""
         url = self._url(address)
@@ -55,7 +62,9 @@ class Caller:
         if not gate.acquire(timeout=self.patience):
             raise Busy("Too many calls for this mailbox are waiting.")
         try:
-            response = self.line.send(method, url, name, sign=sign, headers={"Prefer": PREFER}, body=body)
+            response = self.line.send(
+                method, url, name, sign=sign, headers={"Prefer": PREFER, **(headers or {})}, body=body
+            )
         finally:
             gate.release()
         if not 200 <= response.status_code < 300:

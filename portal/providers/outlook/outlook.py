@@ -11,14 +11,16 @@ from portal.providers.base import (
     AccountKind,
     Calendar,
     Changes,
+    ConsentFinding,
     ConsentPage,
     Grant,
+    NewEvent,
     Notification,
     SignIn,
     Subscription,
     Tokens,
 )
-from portal.providers.outlook import graph, notices, sign_in
+from portal.providers.outlook import consent_check, graph, meetings, notices, sign_in
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.consent import consent_page
 from portal.providers.outlook.discovery import Discovery
@@ -112,9 +114,25 @@ class OutlookProvider:
         """See the contract; graph.py."""
         return graph.unsubscribe(self._caller, access_token, subscription_id)
 
+    def write_event(self, access_token: str, calendar_id: str, event: NewEvent) -> str:
+        """See the contract; meetings.py."""
+        return meetings.write(self._caller, access_token, calendar_id, event)
+
+    def remove_event(self, access_token: str, event_id: str) -> str | None:
+        """See the contract; meetings.py."""
+        return meetings.remove(self._caller, access_token, event_id)
+
     def parse_notifications(self, body: bytes) -> tuple[Notification, ...]:
         """See the contract; notices.py."""
         return notices.notifications(body)
+
+    def begin_consent_check(self, redirect_uri: str) -> SignIn:
+        """See the contract; consent_check.py."""
+        return consent_check.begin(self._client, redirect_uri)
+
+    def read_consent_check(self, answer: Mapping[str, str]) -> ConsentFinding:
+        """See the contract; consent_check.py."""
+        return consent_check.read(answer)
 
     def consent_page(self, kind: AccountKind) -> ConsentPage:
         """See the contract; consent.py."""
