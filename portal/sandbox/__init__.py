@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from . import desk, graph, guard, identity, ledger
+from . import desk, graph, guard, identity, ledger, world
 from .config import Config
-from .graph.courier import Courier
-from .identity.keys import KeyRing
-from .seed import seed
 from .server import run_in_thread
 from .storage import Storage
 
@@ -20,15 +17,12 @@ __all__ = ["Config", "Storage", "create_app", "run_in_thread"]
 
 
 def create_app(config: Config | None = None, storage: Storage | None = None) -> Flask:
-    """A whole sandbox as a Flask app with its own storage, seeded unless one is given."""
-    config = config or Config()
+    """A whole sandbox as a Flask app with a storage of its own, seeded unless one with people in it is given."""
     app = Flask(__name__, static_url_path="/sandbox-static")
-    # Microsoft redirects nobody from one spelling of an address to another.
+    # Microsoft redirects nobody from one spelling of an address to another, and its JSON has an order of its own.
     app.url_map.redirect_defaults = app.url_map.strict_slashes = False
-    held = storage or Storage()
-    if not held.clients:
-        seed(held, config)
-    app.extensions["sandbox"] = {"config": config, "storage": held, "keys": KeyRing(), "courier": Courier(held)}
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    world.init_app(app, config or Config(), storage or Storage())
     guard.init_app(app)
     ledger.init_app(app)
     identity.init_app(app)

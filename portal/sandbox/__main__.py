@@ -10,6 +10,7 @@ import threading
 from . import create_app
 from .config import BadSetting, Config
 from .server import HOST, bind, port_of
+from .world import close
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
     print(f"The sandbox (not Microsoft) runs at {at}, its desk at {at}/desk. Ctrl-C stops it.", flush=True)
     server.serve_forever(poll_interval=0.1)
     server.server_close()
-    app.extensions["sandbox"]["courier"].stop()
+    close(app)
     return 0
 
 

@@ -55,19 +55,28 @@ SINGLES: tuple[tuple[int, str, int, str, str], ...] = (
 
 def seed(storage: Storage, config: Config) -> None:
     """Fill an empty storage."""
+    register(storage, config)
     storage.tenants = {
         CONTOSO: Tenant(CONTOSO, "contoso.example", "Contoso"),
         WINGTIP: Tenant(WINGTIP, "wingtip.example", "Wingtip Toys", consent="default", region="AS"),
         CONSUMERS: Tenant(CONSUMERS, "outlook.example", "Microsoft accounts", region=""),
     }
-    secret = Secret(digest(config.client_secret), config.client_secret[:3])
-    uris = list(config.redirect_uris)
-    storage.clients = {config.client_id: Client(config.client_id, "Coordinoter", [secret], uris)}
     for oid, tid, address, name, admin, zone, further in PEOPLE:
         storage.people[oid] = Person(
             oid, tid, address, name, storage.clock.now() - timedelta(days=400), admin=admin, time_zone=zone
         )
         fill(storage, oid, further)
+
+
+def register(storage: Storage, config: Config) -> None:
+    """The application of the settings is registered, with the secret and addresses they say."""
+    client = storage.clients.setdefault(
+        config.client_id.lower(), Client(config.client_id.lower(), "Coordinoter", [], [])
+    )
+    secret = Secret(digest(config.client_secret), config.client_secret[:3])
+    if not any(known.digest == secret.digest for known in client.secrets):
+        client.secrets = [secret]
+    client.redirect_uris = list(dict.fromkeys((*client.redirect_uris, *config.redirect_uris)))
 
 
 def fill(storage: Storage, oid: str, further: tuple[str, ...] = ()) -> None:

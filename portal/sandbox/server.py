@@ -14,6 +14,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from .config import Config
 from .storage import Storage
+from .world import close
 
 HOST = "127.0.0.1"
 
@@ -69,5 +70,5 @@ def run_in_thread(config: Config | None = None) -> Iterator[Server]:
     finally:
         server.shutdown()
         server.server_close()
-        app.extensions["sandbox"]["courier"].stop()
+        close(app)
         thread.join(5)

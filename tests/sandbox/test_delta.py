@@ -75,6 +75,17 @@ def test_a_deleted_series_removes_each_occurrence(graph: Graph) -> None:
     assert all("@removed" in row for row in rows)
 
 
+def test_an_occurrence_leaves_its_content_to_its_master(graph: Graph) -> None:
+    made = graph("POST", "me/events", json=event(recurrence=SERIES)).json()
+    master, *rest = rounds(graph, f"me/calendarView/delta?{SPRING}")[0]
+    assert (master["id"], master["subject"]) == (made["id"], "Kick-off")
+    bare = {"@odata.type", "@odata.etag", "id", "seriesMasterId", "type", "start", "end"}
+    assert all(set(row) == bare and row["seriesMasterId"] == made["id"] for row in rest)
+    graph("PATCH", f"me/events/{rest[0]['id']}", json={"subject": "Only today"})
+    changed = next(r for r in rounds(graph, f"me/calendarView/delta?{SPRING}")[0] if r["type"] == "exception")
+    assert (changed["id"], changed["subject"]) == (rest[0]["id"], "Only today")
+
+
 def test_an_old_link_can_be_used_again(graph: Graph) -> None:
     _, link = rounds(graph, f"me/calendarView/delta?{SPRING}")
     graph("POST", "me/events", json=event())

@@ -55,6 +55,9 @@ def test_calls_are_recorded(graph: Graph, desk: Desk) -> None:
         ("Expire refresh tokens (adele@contoso.example)", "expired: 1"),
         ("Spend delta links: 410 (adele@contoso.example)", "spent: 0"),
         ("Add events (adele@contoso.example)", "Events added for adele@contoso.example: 5"),
+        ("Order for this account (adele@contoso.example)", "calendar scopes are not granted"),
+        ("Set", "policy of Contoso is now: workflow"),
+        ("Switch off", "switched off at Contoso"),
         ("Order it", "Ordered: content_type"),
         ("Mend everything", "Everything works again"),
         ("Move", "clock says"),
@@ -66,7 +69,13 @@ def test_calls_are_recorded(graph: Graph, desk: Desk) -> None:
 def test_every_lever_works(browser: Browser, lever: str, says: str) -> None:
     browser.connect("adele@contoso.example")
     page = browser.send("get", "/desk")
-    more = {"kind": "content_type", "endpoint": "all"} if lever == "Order it" else {}
+    chosen = {
+        "Order it": {"kind": "content_type", "endpoint": "all"},
+        "Order for this account (adele@contoso.example)": {"what": "withheld"},
+        "Set": {"tenant": "contoso.example", "consent": "workflow"},
+        "Switch off": {"tenant": "contoso.example"},
+    }
+    more = chosen.get(lever, {})
     done = page.press(lever, **more)
     assert done.answer.status_code == 303
     after = browser.send("get", done.answer.headers["Location"])

@@ -220,6 +220,14 @@ def test_the_directory_of_clouds_knows_this_host(browser: Browser) -> None:
     assert told["metadata"][0]["aliases"] == [urlsplit(browser.url).netloc]
 
 
+def test_errors_can_be_looked_up(browser: Browser) -> None:
+    uri = browser.redeem("nonsense", client_secret="wrong").json()["error_uri"]
+    assert uri == f"{browser.url}/error?code=7000215"
+    assert "secret is wrong" in browser.send("get", uri).text
+    assert browser.send("get", "/error?code=nonsense").answer.status_code == 200
+    assert browser.send("get", "/common/oauth2/nativeclient").answer.status_code == 200
+
+
 def test_a_redirect_keeps_the_query_it_had(browser: Browser, desk: Desk) -> None:
     uri = "https://app.example/cb?from=here"
     desk("PATCH", f"applications/{browser.config.client_id}", redirect_uris=[uri])

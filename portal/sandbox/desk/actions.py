@@ -9,6 +9,7 @@ from ..config import Config
 from ..graph.courier import Courier
 from ..identity.consent import end, grant
 from ..identity.keys import KeyRing
+from ..identity.scopes import PERMISSIONS
 from ..mailbox import add_calendar, change_event, move_event, remove_event
 from ..seed import fill, more, seed
 from ..sessions import sign_out_everywhere
@@ -27,6 +28,52 @@ def person(storage: Storage, address: str) -> Person:
     return found
 
 
+def tenant(storage: Storage, name: str) -> Tenant:
+    """A directory by domain or GUID. Raises Refused."""
+    found = storage.tenant(name)
+    if found is None:
+        raise Refused(f"There is no directory {name!r}.")
+    return found
+
+
+def set_policy(where: Tenant, consent: str) -> None:
+    """Who may consent to calendar scopes. Raises Refused."""
+    if consent not in {"open", "default", "workflow"}:
+        raise Refused("consent must be open, default or workflow.")
+    where.consent = consent
+
+
+MISFORTUNES = {
+    "none": "nothing any more",
+    "50076": "multi-factor authentication is asked for (AADSTS50076)",
+    "50079": "enrolment is asked for (AADSTS50079)",
+    "70043": "sign-in frequency has passed (AADSTS70043)",
+    "53003": "Conditional Access blocks (AADSTS53003)",
+    "mailbox": "no mailbox in the cloud (MailboxNotEnabledForRESTAPI)",
+    "withheld": "calendar scopes are not granted",
+    "challenge": "Graph asks for further claims",
+}
+STEP_UP = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
+
+
+def misfortune(storage: Storage, who: Person, what: str) -> str:
+    """Set one of MISFORTUNES on an account; `none` lifts them all. What was done, in words. Raises Refused."""
+    if what not in MISFORTUNES:
+        raise Refused("There is no such misfortune.")
+    with storage.lock:
+        if what == "none":
+            who.problem, who.mailbox, who.withheld, who.challenge = 0, "", frozenset(), ""
+        elif what == "mailbox":
+            who.mailbox = "MailboxNotEnabledForRESTAPI"
+        elif what == "withheld":
+            who.withheld = frozenset(name for name in PERMISSIONS if name.startswith("Calendars."))
+        elif what == "challenge":
+            who.challenge = STEP_UP
+        else:
+            who.problem = int(what)
+    return MISFORTUNES[what]
+
+
 def add_person(storage: Storage, address: str, name: str = "", *, admin: bool = False, events: bool = True) -> Person:
     """A new account in the directory of its domain; an unknown domain becomes a new directory."""
     local, _, domain = address.strip().lower().partition("@")
@@ -35,16 +82,16 @@ def add_person(storage: Storage, address: str, name: str = "", *, admin: bool = 
     with storage.lock:
         if storage.person(address):
             raise Refused(f"{address} exists already.")
-        tenant = storage.tenant(domain)
-        if tenant is None:
-            tenant = Tenant(new_id(), domain, domain.partition(".")[0].title())
-            storage.tenants[tenant.id] = tenant
+        home = storage.tenant(domain)
+        if home is None:
+            home = Tenant(new_id(), domain, domain.partition(".")[0].title())
+            storage.tenants[home.id] = home
         oid = new_id()
-        if tenant.id == CONSUMERS:
+        if home.id == CONSUMERS:
             oid = f"00000000-0000-0000-{oid[19:]}"
         made = Person(
-            oid, tenant.id, address.strip().lower(), name or local.replace(".", " ").title(), storage.clock.now(),
-            admin=admin and not tenant.personal,
+            oid, home.id, address.strip().lower(), name or local.replace(".", " ").title(), storage.clock.now(),
+            admin=admin and not home.personal,
         )  # fmt: skip
         storage.people[oid] = made
         if events:

@@ -210,12 +210,8 @@ def drop_event(address: str, key: str) -> Response:
 @blueprint.patch("/tenants/<name>")
 def change_tenant(name: str) -> Response:
     """`consent`: `open`, `default` (no calendar scopes without the admin) or `workflow`."""
-    tenant, body = storage().tenant(name), told()
-    if tenant is None:
-        raise Refused(f"There is no directory {name!r}.")
-    if body.get("consent") not in {"open", "default", "workflow"}:
-        raise Refused("consent must be open, default or workflow.")
-    tenant.consent = body["consent"]
+    tenant = actions.tenant(storage(), name)
+    actions.set_policy(tenant, str(told().get("consent")))
     return jsonify(id=tenant.id, domain=tenant.domain, consent=tenant.consent)
 
 
@@ -239,9 +235,9 @@ def change_application(client: str) -> Response:
 @blueprint.patch("/tenants/<name>/applications/<client>")
 def change_principal(name: str, client: str) -> Response:
     """The application's place in one directory: `enabled`, `app_roles` (a list of application permissions)."""
-    tenant, body = storage().tenant(name), told()
-    if tenant is None or client not in storage().clients:
-        raise Refused("There is no such directory or application.")
+    tenant, body = actions.tenant(storage(), name), told()
+    if client not in storage().clients:
+        raise Refused("There is no such application.")
     principal = storage().principal(tenant.id, client)
     with storage().lock:
         principal.enabled = bool(body.get("enabled", principal.enabled))

@@ -11,7 +11,7 @@ from ..context import config, storage
 from ..graph.courier import Courier
 from ..guard import cross_site
 from ..identity.keys import KeyRing
-from ..storage import Person
+from ..storage import CONSUMERS, Person
 from . import actions, faults, report
 from .actions import Refused, person
 from .faults import AFTER, BEFORE, ENDPOINTS, BadFault
@@ -45,6 +45,8 @@ def desk(said: str = "", status: int = 200) -> Response:
         endpoints=ENDPOINTS,
         kinds=sorted(BEFORE | AFTER),
         spent=actions.SPENT,
+        misfortunes=actions.MISFORTUNES,
+        personal=CONSUMERS,
         said=said or request.args.get("said", ""),
     )
     return make_response(page, status)
@@ -87,6 +89,10 @@ def _events(who: Person) -> str:
     return f"Events added for {who.address}: {len(actions.add_events(storage(), who, int(count)))}."
 
 
+def _misfortune(who: Person) -> str:
+    return f"{who.address}: {actions.misfortune(storage(), who, _text('what'))}."
+
+
 TO_A_PERSON: dict[str, Callable[[Person], str]] = {
     "withdraw": _withdraw,
     "expire-tokens": _expire,
@@ -95,6 +101,7 @@ TO_A_PERSON: dict[str, Callable[[Person], str]] = {
     "reset-password": _reset_password,
     "enable": _enable,
     "events": _events,
+    "misfortune": _misfortune,
 }
 
 
@@ -135,6 +142,18 @@ def _secret() -> str:
     return "The client secret has expired." if expired else "The client secret is valid again."
 
 
+def _policy() -> str:
+    tenant = actions.tenant(storage(), _text("tenant"))
+    actions.set_policy(tenant, _text("consent"))
+    return f"The policy of {tenant.name} is now: {tenant.consent}."
+
+
+def _place() -> str:
+    tenant, enabled = actions.tenant(storage(), _text("tenant")), _text("enabled") == "yes"
+    storage().principal(tenant.id, config().client_id.lower()).enabled = enabled
+    return f"The application is switched {'on' if enabled else 'off'} at {tenant.name}."
+
+
 def _reset() -> str:
     actions.reset(storage(), config(), courier())
     return "The sandbox starts afresh."
@@ -147,6 +166,8 @@ TO_THE_WORLD: dict[str, Callable[[], str]] = {
     "clock": _clock,
     "keys": _roll,
     "secret": _secret,
+    "policy": _policy,
+    "place": _place,
     "reset": _reset,
 }
 

@@ -31,6 +31,7 @@ def account(storage: Storage, person: Person) -> dict[str, Any]:
             "mailbox_error": person.mailbox or None,
             "sign_in_problem": person.problem or None,
             "withheld": sorted(person.withheld),
+            "challenge": person.challenge or None,
             "grants": [grant(storage, g) for g in storage.grants.values() if _covers(g, person)],
             "refresh_tokens": _refresh_tokens(storage, person),
             "access_tokens": _access_tokens(storage, person),

@@ -114,4 +114,7 @@ def prefer(name: str) -> str:
 
 
 def immutable_ids() -> bool:
-    return prefer("IdType").lower() == "immutableid"
+    asked = prefer("IdType").lower() == "immutableid"
+    if asked:
+        g.setdefault("applied", set()).add('IdType="ImmutableId"')
+    return asked

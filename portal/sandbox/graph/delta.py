@@ -26,6 +26,7 @@ from .shape import context, event_json, iso, wanted_zone, whole
 
 blueprint = Blueprint("delta", __name__)
 REFUSED = ("$select", "$filter", "$orderby", "$search", "$expand", "$top", "$skip", "$count")
+TYPE = "#microsoft.graph.event"
 LOST = "The sync state generation is not found; a full resync is needed."
 KEPT = 200  # delta tokens per mailbox; older ones are evicted, as Outlook's cache does
 
@@ -145,14 +146,23 @@ def _row(caller: Caller, key: str, zone_name: str, state: Delta) -> dict[str, An
     """An entry as it is at this moment, or the news that it is gone."""
     stored = caller.mailbox.events.get(key)
     if stored and stored.calendar == state.calendar and key in state.known:
-        return event_json(whole(stored), caller, zone_name)
+        return {"@odata.type": TYPE, **event_json(whole(stored), caller, zone_name)}
     split = split_occurrence(key)
     master = caller.mailbox.events.get(split[0]) if split else None
     if split and master and key in state.known and master.recurrence and split[1].isoformat() not in master.cancelled:
         length = master.end - master.start
         item = Item(key, "occurrence", master, split[1], split[1] + length, master.version)
-        return event_json(item, caller, zone_name)
-    return {"@odata.type": "#microsoft.graph.event", "id": _shown_id(caller, key), "@removed": {"reason": "deleted"}}
+        return _bare(event_json(item, caller, zone_name))
+    return {"@odata.type": TYPE, "id": _shown_id(caller, key), "@removed": {"reason": "deleted"}}
+
+
+def _bare(told: dict[str, Any]) -> dict[str, Any]:
+    """Delta tells of an occurrence only this much; the rest is its series master's.
+
+    https://github.com/microsoftgraph/microsoft-graph-docs/issues/7632
+    """
+    kept = ("@odata.etag", "id", "seriesMasterId", "type", "start", "end")
+    return {"@odata.type": TYPE, **{name: told[name] for name in kept}}
 
 
 def _shown_id(caller: Caller, key: str) -> str:

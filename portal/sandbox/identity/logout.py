@@ -6,9 +6,26 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 
 from ..context import login_origin, storage
 from .cookies import current_session, forget
+from .errors import CODES
 from .tenants import check
 
 blueprint = Blueprint("logout", __name__)
+
+
+@blueprint.get("/error")
+def explain() -> Response:
+    """The page that `error_uri` leads to. https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+    number = request.args.get("code", "")
+    text = CODES.get(
+        int(number) if number.isdecimal() and len(number) < 9 else 0, ("", "This code is not known here.")
+    )[1]
+    return make_response(render_template("sandbox/explain.html", number=number, text=text))
+
+
+@blueprint.get("/<tenant>/oauth2/nativeclient")
+def native_client(tenant: str) -> Response:
+    """The blank page that programs without a web server have Microsoft redirect to."""
+    return make_response(render_template("sandbox/explain.html", number="", text="You may close this window."))
 
 
 @blueprint.route("/<tenant>/oauth2/v2.0/logout", methods=["GET", "POST"])
