@@ -42,8 +42,13 @@ class Settings:
     engine: bool
     disconnect_deadline: float  # seconds
     remote_timeout: float  # seconds
+    retry_first: float  # seconds between the first two tries of a remote step; doubles from then on
+    retry_longest: float  # seconds
     stream_limit: int
     extra_hosts: tuple[str, ...] = ()
+    mail_url: str = field(default="", repr=False)
+    mail_from: str = ""
+    metrics_token: str = field(default="", repr=False)
 
     @property
     def webhook_url(self) -> str:
@@ -91,6 +96,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         engine=environ.get("PORTAL_ENGINE", "embedded") == "embedded",
         disconnect_deadline=_seconds(environ, "PORTAL_DISCONNECT_DEADLINE", 900),
         remote_timeout=_seconds(environ, "PORTAL_REMOTE_TIMEOUT", 15),
+        mail_url=_mail(environ),
+        mail_from=environ.get("PORTAL_MAIL_FROM", ""),
+        metrics_token=environ.get("PORTAL_METRICS_TOKEN", ""),
+        retry_first=_seconds(environ, "PORTAL_RETRY_FIRST", 1),
+        retry_longest=_seconds(environ, "PORTAL_RETRY_LONGEST", 30),
         stream_limit=int(_seconds(environ, "PORTAL_STREAM_LIMIT", 1000)),
     )
 
@@ -123,6 +133,15 @@ def _long(environ: Mapping[str, str], name: str) -> str:
     if len(value) < 32:
         raise ConfigError(f"{name} is too short: give it at least 32 random characters.")
     return value
+
+
+def _mail(environ: Mapping[str, str]) -> str:
+    url = environ.get("PORTAL_MAIL_URL", "").strip()
+    if url and urlsplit(url).scheme not in {"smtp", "smtps"}:
+        raise ConfigError("PORTAL_MAIL_URL must look like smtp://user:password@mail.example.com:587 (or smtps://).")
+    if url and "@" not in environ.get("PORTAL_MAIL_FROM", ""):
+        raise ConfigError("PORTAL_MAIL_FROM must be the sender's address when PORTAL_MAIL_URL is set.")
+    return url
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

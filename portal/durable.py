@@ -57,12 +57,15 @@ def run(name: str) -> Callable[[Run], Run]:
     return declare
 
 
-def every(name: str, cron: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def every(name: str, cron: str) -> Callable[[Callable[[], T]], Callable[[], T]]:
     """Declare a function that runs by the clock (cron, UTC), once for all processes together."""
 
-    def declare(function: Callable[[], None]) -> Callable[[], None]:
+    def declare(function: Callable[[], T]) -> Callable[[], T]:
+        def quietly(_id: str) -> None:
+            function()  # what it returns is for commands and tests; the engine would store it
+
         def tick(_at: datetime, _context: Any) -> None:
-            step(lambda _id: function(), name, label=name)
+            step(quietly, name, label=name)
 
         _schedules.append((name, cron, DBOS.workflow(name=f"every:{name}", max_recovery_attempts=None)(tick)))
         return function

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -88,10 +89,13 @@ class Vault:
         with self.engine.begin() as connection:
             return connection.scalar(select(func.count()).where(data_keys.c.owner == owner)) == 1
 
-    def owners(self) -> set[str]:
-        """Everyone who has a data key."""
+    def owners(self, *, made_before: datetime | None = None) -> set[str]:
+        """Everyone who has a data key, or one made before a moment."""
+        asked = select(data_keys.c.owner)
+        if made_before is not None:
+            asked = asked.where(data_keys.c.created_at < made_before)
         with self.engine.begin() as connection:
-            return set(connection.scalars(select(data_keys.c.owner)))
+            return set(connection.scalars(asked))
 
     def rotate(self) -> int:
         """Wrap every data key again with the first portal key; returns how many were. Safe while the portal runs."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from flask import current_app
 
 from portal.db import Base, UTCDateTime, db
 
 
-def _render(kind: str, value: object, autogen_context: object) -> str | bool:
+def _render(kind: str, value: Any, _context: AutogenContext) -> str | Literal[False]:
     # Migrations must not depend on our column types of tomorrow.
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(value, UTCDateTime) else False
 

@@ -6,12 +6,14 @@ from portal.models.business import Business
 from portal.models.calendar import Calendar
 from portal.models.connection import Connection
 from portal.models.copy import Copy
+from portal.models.counter import Counter
 from portal.models.disconnection import Disconnection
 from portal.models.disconnection_step import DisconnectionStep
 from portal.models.executor import Executor
 from portal.models.help_message import HelpMessage
 from portal.models.meeting import Meeting
 from portal.models.member import Member
+from portal.models.placement import Placement
 from portal.models.receipt import Receipt
 from portal.models.subscription import Subscription
 from portal.models.token import Token
@@ -23,12 +25,14 @@ __all__ = [
     "Calendar",
     "Connection",
     "Copy",
+    "Counter",
     "Disconnection",
     "DisconnectionStep",
     "Executor",
     "HelpMessage",
     "Meeting",
     "Member",
+    "Placement",
     "Receipt",
     "Subscription",
     "Token",

@@ -46,6 +46,9 @@ class Connection(Base):
     attention_reason: Mapped[str | None] = mapped_column(String(40))
     attention_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
+    write_calendar_id: Mapped[str | None] = mapped_column(String(32))
+    """The calendar (ours by id) that meetings of this member are written into; none unless they chose one."""
+
     refresh_lease: Mapped[str | None] = mapped_column(String(32))
     refresh_lease_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     sync_wanted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from portal.routes import (
+    after,
     agenda,
     connect,
     disconnect,
@@ -12,7 +13,9 @@ from portal.routes import (
     help,  # noqa: A004 - the word of the page
     home,
     integrations,
+    metrics,
     notifications,
+    push,
     sign_in,
     support,
     sync,
@@ -32,6 +35,9 @@ def setup(app: Flask) -> None:
         help,
         support,
         notifications,
+        after,
+        push,
+        metrics,
         health,
     ):
         app.register_blueprint(module.bp)

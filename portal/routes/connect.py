@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-
-from flask import Blueprint, abort, redirect, request, session, url_for
+from flask import Blueprint, abort, redirect, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -12,8 +10,10 @@ from portal.models import Connection
 from portal.parts import parts
 from portal.providers.base import OurFault, ProviderError, SignInReason, SignInRefused
 from portal.web import notices
+from portal.web.browser import browser_name
 from portal.web.guards import own_connection, public
 from portal.web.reading import writes_on_get
+from portal.workflows import after
 from portal.workflows import connect as workflow
 
 bp = Blueprint("connect", __name__)
@@ -44,14 +44,18 @@ def callback(slug: str) -> BaseResponse:
     """
     if slug not in parts().providers:
         abort(404)
-    kind = _finish(slug) if current_user.is_authenticated else SignInReason.EXPIRED.value
-    notices.leave(kind)
+    if not current_user.is_authenticated:
+        notices.leave(SignInReason.EXPIRED.value)
+    elif checked := after.finish_check(current_user.id, browser_name(), request.args):
+        return redirect(url_for("disconnect.show", disconnection_id=checked), 303)
+    else:
+        notices.leave(_finish(slug))
     return redirect(url_for("integrations.deep_link", slug=slug), 303)
 
 
 def _finish(slug: str) -> str:
     try:
-        workflow.finish(current_user.id, slug, _browser(), request.args)
+        workflow.finish(current_user.id, slug, browser_name(), request.args)
     except SignInRefused as refused:
         return refused.reason.value
     except workflow.StillDisconnecting:
@@ -65,18 +69,10 @@ def _finish(slug: str) -> str:
 
 def _leave(slug: str, *, replaces: Connection | None = None) -> BaseResponse:
     try:
-        return redirect(workflow.start(current_user.id, slug, _browser(), replaces=replaces), 303)
+        return redirect(workflow.start(current_user.id, slug, browser_name(), replaces=replaces), 303)
     except ProviderError as error:
         notices.leave(_kind(error))
         return redirect(url_for("integrations.deep_link", slug=slug), 303)
-
-
-def _browser() -> str:
-    """A random name for this browser session, so that an answer is taken only where the question was asked."""
-    if "browser" not in session:
-        session["browser"] = secrets.token_urlsafe(24)
-    name: str = session["browser"]
-    return name
 
 
 def _kind(error: ProviderError) -> str:

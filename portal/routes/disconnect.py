@@ -12,7 +12,7 @@ from sqlalchemy import select
 from portal.db import db
 from portal.models import Disconnection, Receipt
 from portal.routes.integrations import render_card
-from portal.web.guards import own_connection, own_disconnection
+from portal.web.guards import own_connection, own_disconnection, public
 from portal.web.htmx import wants_fragment
 from portal.workflows import disconnect as workflow
 from portal.workflows import receipt as receipts
@@ -38,7 +38,9 @@ def confirm(connection_id: str) -> ResponseReturnValue:
     disconnection = _running_or_ended(connection_id)
     if disconnection is None:
         own_connection(connection_id)
-        disconnection = workflow.begin(connection_id, current_user.id)
+        disconnection = workflow.begin(
+            connection_id, current_user.id, remove_meetings=request.form.get("meetings") == "remove"
+        )
     if disconnection is None:
         abort(404)
     if wants_fragment():
@@ -76,6 +78,13 @@ def download(disconnection_id: str) -> Response:
     answer = Response(json.dumps(envelope, indent=2), mimetype="application/json")
     answer.headers["Content-Disposition"] = f'attachment; filename="coordinoter-receipt-{disconnection.id[:8]}.json"'
     return answer
+
+
+@bp.get("/receipt-keys.json")
+@public
+def published_keys() -> Response:
+    """The public keys of every receipt: key id to raw Ed25519 public key in base64 (RFC 8032)."""
+    return Response(json.dumps(receipts.public_keys(), indent=2), mimetype="application/json")
 
 
 @bp.post("/disconnections/<disconnection_id>/erase-now")

@@ -9,7 +9,7 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from portal.db import db
-from portal.models import Connection, Disconnection
+from portal.models import Calendar, Connection, Disconnection
 from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
 from portal.web import notices
 from portal.web.htmx import wants_fragment
@@ -27,6 +27,7 @@ class Link:
     connection: Connection | None
     inventory: Inventory | None
     disconnection: Disconnection | None
+    calendars: tuple[Calendar, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,20 @@ def make_card(slug: str) -> Card:
         .order_by(Disconnection.started_at)
     ).all()
     # A disconnection near its end has no connection row any more, and is still at work.
-    links = [Link(each, take(each), None) for each in connections if each.state != DISCONNECTING]
+    links = [Link(each, take(each), None, _writable(each)) for each in connections if each.state != DISCONNECTING]
     links += [Link(None, None, each) for each in running]
     return Card(slug, TITLES[slug], tuple(links))
+
+
+def _writable(connection: Connection) -> tuple[Calendar, ...]:
+    """The calendars that our meetings may be written into."""
+    return tuple(
+        db.session.scalars(
+            select(Calendar)
+            .where(Calendar.connection_id == connection.id, Calendar.can_edit)
+            .order_by(Calendar.is_default.desc(), Calendar.name)
+        )
+    )
 
 
 def _render(focus: str | None) -> str:

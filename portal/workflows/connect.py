@@ -16,7 +16,7 @@ from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS
 from portal.parts import parts
 from portal.providers.base import Account, AccountKind, Grant, SignInReason, SignInRefused
 from portal.vault import CannotOpen
-from portal.workflows import tokens
+from portal.workflows import counters, tokens
 from portal.workflows.activity import record
 from portal.workflows.epoch import Fenced, writing
 
@@ -64,6 +64,7 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
             return _settle(attempt_id, epoch, grant)
         except (Fenced, StillDisconnecting, WrongAccount) as refused:
             tokens.dispose(provider, grant.tokens)
+            counters.add("tokens_disposed")
             if isinstance(refused, Fenced):
                 raise SignInRefused(SignInReason.EXPIRED) from None
             raise

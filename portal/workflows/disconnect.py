@@ -23,7 +23,7 @@ from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
 from portal.providers.base import AccountKind, ProviderError
-from portal.workflows import end_notifications, erase, inventory, receipt, withdraw_access
+from portal.workflows import end_notifications, erase, inventory, notice, receipt, remove_our_meetings, withdraw_access
 from portal.workflows.activity import record
 from portal.workflows.connect import cancel_attempts
 from portal.workflows.promise import Ended, GiveUp, Promise, Work
@@ -31,7 +31,6 @@ from portal.workflows.promise import Ended, GiveUp, Promise, Work
 logger = logging.getLogger("portal.disconnect")
 
 ERASE_NOW = "erase-now"
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds between two tries of a remote step
 
 
 def stop_syncing(work: Work) -> Ended:
@@ -42,20 +41,12 @@ def stop_syncing(work: Work) -> Ended:
     return Ended(DONE, "Syncing stopped the moment you confirmed.")
 
 
-def remove_our_meetings(work: Work) -> Ended:
-    """Leave your calendar as it is.
-
-    Your events at Microsoft are yours and stay untouched. Coordinoter has written no meetings of its own into it.
-    """
-    return Ended(DONE, "Nothing in your calendar at Microsoft was changed or removed.", 0)
-
-
 def tell_you(work: Work) -> Ended:
     """Give you a receipt.
 
-    A lasting, signed account of every step. It names no mailbox.
+    A lasting, signed account of every step, which names no mailbox; and a notice by mail to your address here.
     """
-    return Ended(DONE, "This receipt is signed and kept for you. No mail was sent: this portal has no mail set up.")
+    return Ended(DONE, f"This receipt is signed and kept for you. {notice.send(work)}")
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ def _step(keep: Promise, give_up: GiveUp | None = None) -> Step:
 STEPS = (
     _step(stop_syncing),
     _step(end_notifications.end_notifications, end_notifications.give_up),
-    _step(remove_our_meetings),
+    _step(remove_our_meetings.remove_our_meetings, remove_our_meetings.give_up),
     _step(withdraw_access.withdraw_access, withdraw_access.give_up_withdrawing),
     _step(withdraw_access.try_the_old_token, withdraw_access.give_up_trying),
     _step(erase.erase_tokens),
@@ -92,7 +83,7 @@ BY_NAME = {step.name: step for step in STEPS}
 # --- the click ------------------------------------------------------------------------------------------------------
 
 
-def begin(connection_id: str, member_id: str) -> Disconnection | None:
+def begin(connection_id: str, member_id: str, *, remove_meetings: bool = False) -> Disconnection | None:
     """The fence, in one transaction: state, epoch, the disconnection with its steps, and its durable run.
 
     A second click, tab or POST gets the same disconnection. None when there is nothing to disconnect.
@@ -122,6 +113,8 @@ def begin(connection_id: str, member_id: str) -> Disconnection | None:
         calendars=len(held.calendars),
         copies=held.copies,
         subscriptions=held.subscriptions,
+        meetings=held.meetings,
+        remove_meetings=remove_meetings,
         started_at=now,
         deadline_at=now + timedelta(seconds=parts().settings.disconnect_deadline),
         lapses_at=token.lapses_at if token else None,
@@ -217,8 +210,10 @@ def _try_later(
     row = _row(disconnection_id, step.name)
     row.trouble = trouble
     db.session.commit()
-    backoff = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempts - 1, 10)) * random.uniform(0.75, 1.25)  # noqa: S311
-    return min(max(backoff, retry_after or 0), left)
+    settings = parts().settings
+    backoff = min(settings.retry_longest, settings.retry_first * 2.0 ** min(attempts - 1, 10))
+    jittered = backoff * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+    return min(max(jittered, retry_after or 0), left)
 
 
 def _note_end(disconnection_id: str, name: str, ended: Ended) -> None:

@@ -7,7 +7,7 @@ import logging
 from sqlalchemy import Select, delete, func, select
 
 from portal.db import Base, db
-from portal.models import Calendar, Connection, Copy, Subscription, Token
+from portal.models import Calendar, Connection, Copy, Placement, Subscription, Token
 from portal.models.connection import CONNECTING
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
@@ -25,12 +25,13 @@ def erase_tokens(work: Work) -> Ended:
     The key that seals your tokens is destroyed, so that no copy of them can be opened again, in back-ups neither.
     """
     connection_id = work.row().connection_id
-    db.session.execute(delete(Token).where(Token.connection_id == connection_id))
     attempts = list(db.session.scalars(_attempts(connection_id)))
-    db.session.execute(delete(Connection).where(Connection.id.in_(attempts)))
-    db.session.commit()
-    for owner in (connection_id, *attempts):
+    db.session.rollback()
+    for owner in (connection_id, *attempts):  # keys first: after a kill in between, the rows still say which
         parts().vault.destroy(owner)
+    db.session.execute(delete(Token).where(Token.connection_id == connection_id))
+    db.session.execute(delete(Connection).where(Connection.id.in_(attempts), Connection.state == CONNECTING))
+    db.session.commit()
     return Ended(DONE, "Your tokens were deleted and the key that opened them was destroyed.")
 
 
@@ -42,7 +43,7 @@ def erase_copies(work: Work) -> Ended:
     """
     connection_id = work.row().connection_id
     copies = db.session.scalar(select(func.count()).where(Copy.connection_id == connection_id)) or 0
-    for table in (Copy, Calendar, Subscription, Token):
+    for table in (Copy, Calendar, Subscription, Token, Placement):
         db.session.execute(delete(table).where(table.connection_id == connection_id))
     db.session.execute(delete(Connection).where(Connection.id == connection_id))
     row = work.row()
@@ -91,5 +92,5 @@ def remains(connection_id: str) -> list[str]:
     return left
 
 
-def _attempts(connection_id: str) -> Select[tuple[str]]:
+def _attempts(connection_id: str) -> Select[str]:
     return select(Connection.id).where(Connection.replaces_id == connection_id, Connection.state == CONNECTING)

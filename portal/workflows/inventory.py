@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from portal import clock
 from portal.db import db
-from portal.models import Calendar, Connection, Copy, Subscription
+from portal.models import Calendar, Connection, Copy, Meeting, Placement, Subscription
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Inventory:
     copies: int
     subscriptions: int
     last_sync_at: datetime | None
+    meetings: int = 0
+    """Meetings of ours that we wrote into one of these calendars."""
+    planned: int = 0
+    """Coming meetings of the member's that were planned around these calendars; they stay in Coordinoter."""
 
 
 def take(connection: Connection) -> Inventory:
@@ -33,8 +38,13 @@ def take(connection: Connection) -> Inventory:
         copies=_count(Copy, connection.id),
         subscriptions=_count(Subscription, connection.id),
         last_sync_at=connection.last_sync_at,
+        meetings=_count(Placement, connection.id),
+        planned=db.session.scalar(
+            select(func.count()).where(Meeting.organizer_id == connection.member_id, Meeting.ends_at > clock.now())
+        )
+        or 0,
     )
 
 
-def _count(table: type[Copy] | type[Subscription], connection_id: str) -> int:
+def _count(table: type[Copy] | type[Subscription] | type[Placement], connection_id: str) -> int:
     return db.session.scalar(select(func.count()).where(table.connection_id == connection_id)) or 0

@@ -13,7 +13,7 @@ from portal.models.connection import CONNECTED
 from portal.parts import parts
 from portal.providers.base import Notification, Rejected
 from portal.vault import CannotOpen
-from portal.workflows import sync
+from portal.workflows import counters, sync
 from portal.workflows.subscribe import CLIENT_STATE
 
 logger = logging.getLogger("portal.receive")
@@ -34,6 +34,7 @@ def _judge(note: Notification) -> list[str]:
     row = db.session.scalar(select(Subscription).where(Subscription.provider_id == note.subscription_id))
     if row is None or not _is_ours(row, note.client_state):
         db.session.rollback()
+        counters.add("late_notifications")
         logger.info("a notification for no living subscription was dropped")
         return []
     connection = db.session.get_one(Connection, row.connection_id)

@@ -11,12 +11,12 @@ from sqlalchemy import delete, func, select, update
 
 from portal import clock, durable
 from portal.db import db, new_id
-from portal.models import Calendar, Connection, Copy
+from portal.models import Calendar, Connection, Copy, Placement
 from portal.models.connection import CONNECTED
 from portal.parts import parts
 from portal.providers import base
 from portal.vault import CannotOpen
-from portal.workflows import subscribe, tokens
+from portal.workflows import counters, push, subscribe, tokens
 from portal.workflows.epoch import Fenced, writing
 
 logger = logging.getLogger("portal.sync")
@@ -73,6 +73,8 @@ def read_changes(connection_id: str) -> None:
             return
         except base.ProviderError as error:
             level = logging.CRITICAL if isinstance(error, base.OurFault) else logging.WARNING
+            if isinstance(error, base.OurFault):
+                counters.add("our_faults")
             logger.log(level, "sync of %s stopped: %s %s", connection_id, type(error).__name__, error.request_id)
             _give_way(connection_id, epoch, error.sentence)
             return
@@ -137,6 +139,7 @@ def _read_all(connection_id: str, epoch: int) -> None:
             except base.Gone:
                 continue  # the calendar went away meanwhile; the next look at the list removes it
         _read_calendar(connection_id, epoch, provider, row.id, row.name, None, provider_id=row.provider_id)
+    push.write_meetings(connection_id, epoch, provider)
 
 
 def _open_link(connection_id: str, sealed: str | None) -> str | None:
@@ -177,7 +180,7 @@ def _next_page(connection_id: str, epoch: int, provider: base.Provider, link: st
 
 
 def _keep_calendars(connection_id: str, epoch: int, found: tuple[base.Calendar, ...]) -> None:
-    with writing(connection_id, epoch, CONNECTED):
+    with writing(connection_id, epoch, CONNECTED) as connection:
         known = {
             row.provider_id: row
             for row in db.session.scalars(select(Calendar).where(Calendar.connection_id == connection_id))
@@ -187,6 +190,8 @@ def _keep_calendars(connection_id: str, epoch: int, found: tuple[base.Calendar, 
             row.name, row.is_default, row.can_edit = calendar.name[:255], calendar.is_default, calendar.can_edit
             db.session.add(row)
         for row in known.values():
+            if connection.write_calendar_id == row.id:
+                connection.write_calendar_id = None
             db.session.execute(delete(Copy).where(Copy.calendar_id == row.id))
             db.session.delete(row)
 
@@ -208,7 +213,10 @@ def _keep_page(
                 select(Copy).where(Copy.calendar_id == calendar_id, Copy.provider_id.in_(ids))
             )
         }
+        ours = set(db.session.scalars(select(Placement.provider_id).where(Placement.connection_id == connection_id)))
         for event in page.events:
+            if event.id in ours:
+                continue  # a meeting of ours that we wrote there: it is on the agenda already
             row = known.get(event.id)
             if row is None:
                 row = known[event.id] = Copy(connection_id=connection_id, calendar_id=calendar_id, provider_id=event.id)

@@ -15,6 +15,7 @@ from portal.models.connection import CONNECTED, NEEDS_ATTENTION
 from portal.parts import parts
 from portal.providers.base import AccessEnded, AccessExpired, AccessReason, Provider, ProviderError, Tokens, Unreachable
 from portal.vault import CannotOpen
+from portal.workflows import counters
 from portal.workflows.epoch import Fenced, writing
 
 logger = logging.getLogger("portal.tokens")
@@ -100,6 +101,7 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
             connection.refresh_lease = connection.refresh_lease_until = None
     except Fenced:
         dispose(provider, tokens)
+        counters.add("tokens_disposed")
         raise
     return tokens.access_token
 

@@ -28,6 +28,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_businesses")),
     )
     op.create_table(
+        "counters",
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )
+    op.create_table(
         "executors",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
@@ -84,6 +90,7 @@ def upgrade() -> None:
         sa.Column("connected_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attention_reason", sa.String(length=40), nullable=True),
         sa.Column("attention_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("write_calendar_id", sa.String(length=32), nullable=True),
         sa.Column("refresh_lease", sa.String(length=32), nullable=True),
         sa.Column("refresh_lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sync_wanted_at", sa.DateTime(timezone=True), nullable=True),
@@ -110,17 +117,27 @@ def upgrade() -> None:
         sa.Column("calendars", sa.Integer(), nullable=False),
         sa.Column("copies", sa.Integer(), nullable=False),
         sa.Column("subscriptions", sa.Integer(), nullable=False),
+        sa.Column("meetings", sa.Integer(), nullable=False),
+        sa.Column("remove_meetings", sa.Boolean(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("erase_now_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lapses_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("subscription_ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("said_done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_state_hash", sa.String(length=64), nullable=True),
+        sa.Column("check_browser", sa.String(length=64), nullable=True),
+        sa.Column("check_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_finding", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_disconnections_member_id_members")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_disconnections")),
         sa.UniqueConstraint("connection_id", name=op.f("uq_disconnections_connection_id")),
     )
     with op.batch_alter_table("disconnections", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_disconnections_check_state_hash"), ["check_state_hash"], unique=False)
         batch_op.create_index(batch_op.f("ix_disconnections_member_id"), ["member_id"], unique=False)
 
     op.create_table(
@@ -203,6 +220,24 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("disconnection_steps", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_disconnection_steps_disconnection_id"), ["disconnection_id"], unique=False)
+
+    op.create_table(
+        "placements",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("connection_id", sa.String(length=32), nullable=False),
+        sa.Column("meeting_id", sa.String(length=32), nullable=False),
+        sa.Column("provider_id", sa.String(length=512), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["connection_id"], ["connections.id"], name=op.f("fk_placements_connection_id_connections")
+        ),
+        sa.ForeignKeyConstraint(["meeting_id"], ["meetings.id"], name=op.f("fk_placements_meeting_id_meetings")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_placements")),
+        sa.UniqueConstraint("connection_id", "meeting_id", name=op.f("uq_placements_connection_id")),
+    )
+    with op.batch_alter_table("placements", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_placements_connection_id"), ["connection_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_placements_meeting_id"), ["meeting_id"], unique=False)
 
     op.create_table(
         "receipts",
@@ -288,6 +323,11 @@ def downgrade() -> None:
 
     op.drop_table("subscriptions")
     op.drop_table("receipts")
+    with op.batch_alter_table("placements", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_placements_meeting_id"))
+        batch_op.drop_index(batch_op.f("ix_placements_connection_id"))
+
+    op.drop_table("placements")
     with op.batch_alter_table("disconnection_steps", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_disconnection_steps_disconnection_id"))
 
@@ -309,6 +349,7 @@ def downgrade() -> None:
     op.drop_table("help_messages")
     with op.batch_alter_table("disconnections", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_disconnections_member_id"))
+        batch_op.drop_index(batch_op.f("ix_disconnections_check_state_hash"))
 
     op.drop_table("disconnections")
     with op.batch_alter_table("connections", schema=None) as batch_op:
@@ -327,6 +368,7 @@ def downgrade() -> None:
 
     op.drop_table("members")
     op.drop_table("executors")
+    op.drop_table("counters")
     op.drop_table("businesses")
     op.drop_table("answers")
     # ### end Alembic commands ###

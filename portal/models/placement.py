@@ -1,0 +1,24 @@
+"""A placement: where a meeting of ours stands in a calendar of theirs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal import clock
+from portal.db import Base, UTCDateTime, new_id
+
+
+class Placement(Base):
+    """Our own map of ids: Microsoft does not promise to tell us our mark when it tells us of changes."""
+
+    __tablename__ = "placements"
+    __table_args__ = (UniqueConstraint("connection_id", "meeting_id"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), index=True)
+    meeting_id: Mapped[str] = mapped_column(ForeignKey("meetings.id"), index=True)
+    provider_id: Mapped[str] = mapped_column(String(512))
+    written_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now)

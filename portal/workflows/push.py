@@ -1,0 +1,80 @@
+"""Push: write a member's meetings into the calendar they chose, each once, marked as ours and with nobody invited."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+
+from sqlalchemy import delete, select
+
+from portal import clock
+from portal.db import db
+from portal.models import Calendar, Connection, Copy, Meeting, Placement
+from portal.models.connection import CONNECTED
+from portal.providers.base import Gone, NewEvent, Provider
+from portal.workflows import tokens
+from portal.workflows.epoch import writing
+
+_SPACE = uuid.UUID("6f1d7e0a-3b52-4c0e-9f0e-5a9c1c0d7e42")
+
+
+class NotThisCalendar(Exception):
+    """The chosen calendar is not one of this connection's that we may write to."""
+
+
+def choose(connection_id: str, epoch: int, calendar_id: str | None) -> None:
+    """Set the calendar that meetings are written into; None writes none from now on. Raises NotThisCalendar, Fenced."""
+    with writing(connection_id, epoch, CONNECTED) as connection:
+        if calendar_id is not None:
+            calendar = db.session.get(Calendar, calendar_id)
+            if calendar is None or calendar.connection_id != connection_id or not calendar.can_edit:
+                raise NotThisCalendar
+        connection.write_calendar_id = calendar_id
+
+
+def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
+    """Write every coming meeting of the member that is not there yet; returns how many. Runs within a sync."""
+    connection = db.session.get(Connection, connection_id)
+    calendar = db.session.get(Calendar, connection.write_calendar_id or "") if connection else None
+    if connection is None or calendar is None:
+        db.session.rollback()
+        return 0
+    placed = select(Placement.meeting_id).where(Placement.connection_id == connection_id)
+    coming = db.session.scalars(
+        select(Meeting).where(
+            Meeting.organizer_id == connection.member_id, Meeting.ends_at > clock.now(), Meeting.id.not_in(placed)
+        )
+    ).all()
+    events = {
+        meeting.id: NewEvent(
+            title=meeting.title,
+            place=meeting.place,
+            starts_at=meeting.starts_at,
+            ends_at=meeting.ends_at,
+            mark=meeting.id,
+            transaction_id=str(uuid.uuid5(_SPACE, f"{connection_id}:{meeting.id}")),
+        )
+        for meeting in coming
+    }
+    calendar_id = calendar.provider_id
+    db.session.rollback()
+    for meeting_id, event in events.items():
+        try:
+            event_id = tokens.with_access(
+                connection_id, epoch, partial(_write, provider=provider, calendar_id=calendar_id, event=event)
+            )
+        except Gone:
+            return 0  # the calendar went away; the next look at the list forgets the choice
+        _remember(connection_id, epoch, meeting_id, event_id)
+    return len(events)
+
+
+def _write(access: str, *, provider: Provider, calendar_id: str, event: NewEvent) -> str:
+    return provider.write_event(access, calendar_id, event)
+
+
+def _remember(connection_id: str, epoch: int, meeting_id: str, event_id: str) -> None:
+    """A kill before this line costs nothing: writing again brings the same event, by its transaction id."""
+    with writing(connection_id, epoch, CONNECTED):
+        db.session.add(Placement(connection_id=connection_id, meeting_id=meeting_id, provider_id=event_id))
+        db.session.execute(delete(Copy).where(Copy.connection_id == connection_id, Copy.provider_id == event_id))

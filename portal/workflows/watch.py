@@ -1,0 +1,79 @@
+"""The daily watch: does anything exist that belongs to no living connection? Found, repaired, recorded, counted."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from portal import clock, durable
+from portal.db import Base, db
+from portal.models import Connection, Disconnection
+from portal.parts import parts
+from portal.workflows import counters
+from portal.workflows.activity import record
+from portal.workflows.erase import LASTING
+
+logger = logging.getLogger("portal.watch")
+
+STUCK_AFTER = timedelta(hours=1)
+"""How long after its deadline an unfinished disconnection is taken for stuck."""
+
+
+@durable.every("watch", "17 3 * * *")
+def watch() -> dict[str, int]:
+    """Look everywhere once; returns how much of each kind was repaired (for commands and tests)."""
+    found = {"rows": _orphaned_rows(), "keys": _orphaned_keys(), "runs": _stuck_runs()}
+    counters.add("orphans_repaired", found["rows"] + found["keys"])
+    counters.add("runs_restarted", found["runs"])
+    if any(found.values()):
+        logger.critical("the watch repaired: %s", found)
+    return found
+
+
+def _orphaned_rows() -> int:
+    """Rows that name a connection which does not exist. Foreign keys should make this impossible; we look anyway."""
+    total = 0
+    living = select(Connection.id)
+    for table in reversed(Base.metadata.sorted_tables):
+        if table.name in LASTING or table.name == Connection.__tablename__ or "connection_id" not in table.c:
+            continue
+        ids = list(db.session.scalars(select(table.c.connection_id).where(table.c.connection_id.not_in(living))))
+        for connection_id in set(ids):
+            record("watch:orphan", member_id=None, connection_id=connection_id, detail=table.name)
+        db.session.execute(delete(table).where(table.c.connection_id.not_in(living)))
+        total += len(ids)
+    db.session.commit()
+    return total
+
+
+def _orphaned_keys() -> int:
+    """Data keys whose connection does not exist. Young ones are spared: their row may be about to be written."""
+    old = parts().vault.owners(made_before=clock.now() - timedelta(hours=1))
+    living = set(db.session.scalars(select(Connection.id)))
+    db.session.rollback()
+    orphans = old - living
+    for owner in orphans:
+        parts().vault.destroy(owner)
+        record("watch:orphan", member_id=None, connection_id=owner, detail="data_keys")
+    db.session.commit()
+    if orphans:
+        parts().vault.scour()
+    return len(orphans)
+
+
+def _stuck_runs() -> int:
+    """Disconnections that should have ended long ago: start their run again (every step may run again)."""
+    stuck = list(
+        db.session.scalars(
+            select(Disconnection).where(
+                Disconnection.finished_at.is_(None), Disconnection.deadline_at < clock.now() - STUCK_AFTER
+            )
+        )
+    )
+    for row in stuck:
+        durable.enqueue(db.session(), "disconnect", row.id)
+        record("watch:stuck", member_id=row.member_id, connection_id=row.connection_id)
+    db.session.commit()
+    return len(stuck)
