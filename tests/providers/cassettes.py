@@ -51,7 +51,9 @@ class Redacted(JSONSerializer):  # type: ignore[misc]
         found: dict[str, Any] = super().deserialize(cassette_data)
         for interaction in found.get("http_interactions", []):
             body, uri = interaction["response"]["body"], interaction["request"]["uri"]
-            if uri.endswith("/keys"):
+            if uri.endswith("/openid-configuration"):
+                body["string"] = json.dumps({**json.loads(body["string"]), "issuer": f"{LOGIN}/{{tenantid}}/v2.0"})
+            elif uri.endswith("/keys"):
                 body["string"] = json.dumps({"keys": [public_key()]})
             elif "id_token" in body["string"]:
                 body["string"] = json.dumps({**json.loads(body["string"]), "id_token": id_token(LOGIN, NONCE)})
@@ -86,7 +88,8 @@ def _address(uri: str) -> tuple[str, ...]:
 
 def _meaning(body: str) -> dict[str, Any]:
     if body.startswith("{"):
-        return {key: value for key, value in json.loads(body).items() if key not in VARYING}
+        kept = Redactor({}).pruned(json.loads(body))
+        return {key: value for key, value in kept.items() if key not in VARYING}
     return {key: value for key, value in parse_qsl(body) if key not in SECRET_FIELDS}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -75,8 +76,8 @@ def send(handler: BaseHTTPRequestHandler, status: int, content: Any, headers: Ma
 
 
 @contextmanager
-def serving(world: Fake) -> Iterator[Fake]:
-    """Run it on a free port of this machine."""
+def serving(world: Fake, tls: ssl.SSLContext | None = None) -> Iterator[Fake]:
+    """Run it on a free port of this machine, behind TLS if told so."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -97,8 +98,10 @@ def serving(world: Fake) -> Iterator[Fake]:
             """A client that hangs up is what many of these tests are about."""
 
     server = Server(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    world.url = f"http://127.0.0.1:{server.server_port}"
+    world.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     try:
         yield world
     finally:

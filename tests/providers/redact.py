@@ -29,8 +29,8 @@ GRAPH_KEYS = {
     "@odata.deltaLink", "@odata.nextLink", "@removed", "canEdit", "changeType", "clientState", "code",
     "dateTime", "displayName", "end", "error", "expirationDateTime", "id", "innerError", "isAllDay",
     "isCancelled", "isDefaultCalendar", "lifecycleNotificationUrl", "mail", "name", "notificationUrl",
-    "reason", "resource", "sensitivity", "seriesMasterId", "showAs", "start", "subject", "timeZone", "type",
-    "userPrincipalName", "value",
+    "reason", "resource", "sensitivity", "seriesMasterId", "showAs", "start", "subject", "timeZone",
+    "transactionId", "type", "userPrincipalName", "value",
 }  # fmt: skip
 TEXTS = {
     "subject": "A subject",
@@ -91,7 +91,7 @@ class Redactor:
     def _request_body(self, request: Mapping[str, Any]) -> str:
         body = request["body"]["string"]
         if "json" in "".join(request["headers"].get("Content-Type", [])):
-            return json.dumps(self._pruned(json.loads(body)))
+            return json.dumps(self.pruned(json.loads(body)))
         form = parse_qsl(body, keep_blank_values=True)
         return urlencode([(k, self._placeholder(k, v) if k in SECRET_FIELDS else v) for k, v in form])
 
@@ -101,7 +101,7 @@ class Redactor:
         except ValueError:
             return "" if not body else "(not JSON)"
         if "/v1.0/" in uri:
-            return json.dumps(self._pruned(found))
+            return json.dumps(self.pruned(found))
         if uri.endswith("/keys"):
             return json.dumps({"keys": []})
         allowed = DISCOVERY_KEYS if uri.endswith("openid-configuration") else ANSWER_KEYS
@@ -110,11 +110,12 @@ class Redactor:
             kept[key] = self._placeholder(key, kept[key])
         return json.dumps(kept)
 
-    def _pruned(self, value: Any, key: str = "") -> Any:
+    def pruned(self, value: Any, key: str = "") -> Any:
+        """Graph's JSON with nothing but what is on the list."""
         if isinstance(value, dict):
-            return {name: self._pruned(inner, name) for name, inner in value.items() if name in GRAPH_KEYS}
+            return {name: self.pruned(inner, name) for name, inner in value.items() if name in GRAPH_KEYS}
         if isinstance(value, list):
-            return [self._pruned(inner, key) for inner in value]
+            return [self.pruned(inner, key) for inner in value]
         if isinstance(value, str) and key in IDS:
             return self._placeholder("id", value)
         if isinstance(value, str) and value and key in TEXTS:

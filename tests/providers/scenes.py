@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from portal.providers.base import AccountKind, Changes, Gone, Grant, LinkSpent, ProviderError, Rejected
+from portal.providers.base import AccountKind, Changes, Gone, Grant, LinkSpent, NewEvent, ProviderError, Rejected
 from portal.providers.outlook import graph
 from portal.providers.outlook.outlook import OutlookProvider
 from tests.providers.cassettes import NONCE
@@ -125,6 +125,20 @@ def subscriptions(stage: Stage) -> None:
     assert list(provider.subscriptions(access)) == []
 
 
+MEETING = NewEvent("Review", "Room 1", NOW, NOW + timedelta(hours=1), "meeting-1", "transaction-1")
+
+
+def meetings(stage: Stage) -> None:
+    """A meeting of ours is written, written again without a twin, removed, and then is gone."""
+    provider, access = stage.provider, stage.connect().tokens.access_token
+    calendar = next(each for each in provider.calendars(access) if each.is_default)
+    made = provider.write_event(access, calendar.id, MEETING)
+    assert provider.write_event(access, calendar.id, MEETING) == made
+    assert provider.remove_event(access, made) is not None
+    with pytest.raises(Gone):
+        provider.remove_event(access, made)
+
+
 TOKEN_ERRORS: dict[int, str] = {
     50173: "token_expired", 700082: "token_expired", 70008: "token_expired", 70043: "sign_in_needed",
     65001: "consent_withdrawn", 70000: "consent_withdrawn", 50076: "sign_in_needed", 50079: "sign_in_needed",
@@ -188,4 +202,4 @@ def graph_errors(stage: Stage) -> None:
     assert stage.rows == {f"{status} {code}": outcome for (status, code), outcome in GRAPH_ERRORS.items()}
 
 
-SCENES = (sign_in, refresh, profile, calendars, changes, subscriptions, token_errors, graph_errors)
+SCENES = (sign_in, refresh, profile, calendars, changes, subscriptions, meetings, token_errors, graph_errors)

@@ -154,6 +154,30 @@ def test_what_does_not_speak_tls() -> None:
         make_provider(f"https://127.0.0.1:{port}").calendars("access-1")
 
 
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A name with four addresses, none of which ever answers."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", full.getsockname())
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address] * 4)
+        yield
+        for each in waiting:
+            each.close()
+
+
+def test_all_addresses_of_a_host_share_the_time(deaf: None) -> None:
+    started = time.monotonic()
+    with pytest.raises(Unreachable):
+        make_provider("http://graph.localhost:1", timeout=0.4).calendars("access-1")
+    assert 0.3 < time.monotonic() - started < 1
+
+
 def test_a_late_call_does_not_cut_the_next_one(fake: Fake) -> None:
     fake.on(CALENDARS, {"value": []})
     provider = make_provider(fake.url, timeout=0.3)

@@ -15,7 +15,7 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from portal.providers.base import AccessEnded, ProviderError, Rejected, Tokens, Unreachable
 from portal.providers.outlook.discovery import Discovery, Metadata
-from portal.providers.outlook.http import Json, Line, note, parse_object
+from portal.providers.outlook.http import Json, Line, log, note, parse_object
 from portal.providers.outlook.token_answer import judge, read_tokens
 
 SCOPES = ("openid", "profile", "offline_access", "User.Read", "Calendars.ReadWrite")
@@ -105,6 +105,8 @@ class TokenClient:
         except ProviderError as error:
             failure = error
             failure.request_id = failure.request_id or call_id
+            if not answer:
+                log.warning("%s: no usable answer (client-request-id %s)", name, call_id)
         except (AuthlibBaseError, requests.RequestException, ValueError, TypeError, KeyError, RecursionError):
             failure = Unreachable("Microsoft's answer makes no sense.", request_id=call_id)
         if failure is not None:

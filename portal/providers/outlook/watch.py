@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,12 +19,17 @@ class Watch:
     """Cuts the one connection it was shown when the time is up, and never a later user of it."""
 
     def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._late = False
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
         self._timer.start()
+
+    def left(self) -> float:
+        """Seconds until the time is up, and never quite none: a socket's timeout of 0 would mean something else."""
+        return max(self._ends - time.monotonic(), 0.001)
 
     def show(self, sock: socket.socket) -> None:
         """Here is the connection that this call uses."""
@@ -59,9 +65,33 @@ def watching(seconds: float) -> Iterator[None]:
 
 
 class _Watched:
-    """A connection that shows its socket to the running call's watch before it waits for an answer."""
+    """A connection that keeps to the running call's time: while connecting, and while it waits for an answer.
+
+    urllib3 would give every address of a host the whole time anew, and then the TLS handshake once more.
+    """
 
     sock: Any
+    host: str
+    port: int
+
+    def _new_conn(self) -> socket.socket:
+        watch: Watch | None = getattr(_here, "watch", None)
+        if watch is None:
+            return super()._new_conn()  # type: ignore[misc, no-any-return]
+        failure: OSError = OSError("no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            made = socket.socket(family, kind, protocol)
+            made.settimeout(watch.left())
+            try:
+                made.connect(address)
+            except OSError as error:
+                made.close()
+                failure = error
+                continue
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.settimeout(watch.left())
+            return made
+        raise failure
 
     def getresponse(self) -> Any:
         watch: Watch | None = getattr(_here, "watch", None)
