@@ -1,0 +1,39 @@
+"""The portal answers only to its own name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from portal.web.hosts import is_ours
+from tests.world import Visitor
+
+
+def test_it_works(anybody: Visitor) -> None:
+    anybody.get("/sign-in")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:8000", "localhost.evil.example"])
+def test_a_demo_answers_to_loopback_names_only(anybody: Visitor, host: str) -> None:
+    page = anybody.client.get("/sign-in", headers={"Host": host})
+    assert page.status_code == 400
+    assert "integrations-demo" not in page.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "portal.localhost"])
+def test_every_loopback_name_will_do_in_a_demo(app: Flask, host: str) -> None:
+    assert is_ours(host, app.extensions["settings"])
+
+
+def test_elsewhere_only_the_configured_host_is_ours(app: Flask) -> None:
+    settings = replace(app.extensions["settings"], demo=False, base_url="https://portal.example.com")
+    assert is_ours("portal.example.com", settings)
+    assert is_ours("Portal.Example.com", settings)
+    assert not is_ours("127.0.0.1:8000", settings)
+    assert not is_ours("portal.example.com:8443", settings)
+
+
+def test_the_health_check_may_come_by_address(anybody: Visitor) -> None:
+    assert anybody.client.get("/healthz", headers={"Host": "10.0.0.1"}).status_code == 200
