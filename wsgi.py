@@ -4,8 +4,12 @@ import atexit
 import os
 import sys
 
+from dotenv import load_dotenv
+
 from portal import create_app, durable
-from portal.config import ConfigError
+from portal.config import ROOT, ConfigError
+
+load_dotenv(ROOT / ".env")  # what the environment says already, stays
 
 try:
     app = create_app()
