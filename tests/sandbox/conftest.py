@@ -208,6 +208,12 @@ class Listener:
             def do_POST(self) -> None:
                 outer.take(self)
 
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
             def log_message(self, *_args: Any) -> None:
                 return
 
@@ -232,7 +238,8 @@ class Listener:
             return
         with self.arrived:
             status = self.statuses.pop(0) if self.statuses else 202
-            self.received += json.loads(body)["value"]
+            if handler.headers.get_content_type() == "application/json":
+                self.received += json.loads(body)["value"]
             self.arrived.notify_all()
         handler.send_response(status)
         handler.send_header("Content-Length", "0")
