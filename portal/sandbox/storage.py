@@ -247,6 +247,8 @@ class Mailbox:
     deltas: dict[str, Delta] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)  # id to immutable id of what was deleted or moved away
     version: int = 0
+    invitations: int = 0  # mails that Exchange would have sent to attendees
+    cancellations: int = 0
 
     def tick(self) -> int:
         """The next version number of this mailbox: every change takes one."""
@@ -351,6 +353,7 @@ class Storage:
     def __init__(self) -> None:
         self.clock = Clock()
         self.lock = threading.RLock()
+        self.handshake_seconds = 10.0
         # Called as (oid, "created" | "updated" | "deleted", event id, immutable id) after every change of an event.
         self.on_change: Callable[[str, str, str, str], None] = lambda *change: None
         # Called after a consent has ended.

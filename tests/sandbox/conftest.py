@@ -200,6 +200,7 @@ class Listener:
         self.handshakes: list[str] = []
         self.statuses: list[int] = []  # answers to come, before 202 again
         self.echo = True
+        self.pause = 0.0  # seconds before a handshake is answered
         self.arrived = threading.Condition()
 
         outer = self
@@ -229,6 +230,7 @@ class Listener:
         query = dict(parse_qsl(urlsplit(handler.path).query))
         if "validationToken" in query:
             self.handshakes.append(query["validationToken"])
+            time.sleep(self.pause)
             answer = (query["validationToken"] if self.echo else "something else").encode()
             handler.send_response(200)
             handler.send_header("Content-Type", "text/plain")

@@ -113,3 +113,32 @@ def test_reset_forgets_everything(graph: Graph, desk: Desk) -> None:
     assert abs(desk("GET", "clock")["offset_seconds"]) < 1
     assert desk.account("adele@contoso.example")["grants"] == []
     assert graph("GET", "me").status_code == 401
+
+
+def test_calendars_and_particular_events_can_be_added(desk: Desk, graph: Graph) -> None:
+    at = "accounts/adele@contoso.example"
+    made = desk("POST", f"{at}/calendars", name="Shared with me", can_edit=False)
+    told = {
+        "subject": "Every Monday",
+        "start": {"dateTime": "2026-03-02T09:00:00", "timeZone": "Europe/London"},
+        "end": {"dateTime": "2026-03-02T10:00:00", "timeZone": "Europe/London"},
+        "recurrence": {
+            "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+            "range": {"type": "numbered", "startDate": "2026-03-02", "numberOfOccurrences": 3},
+        },
+    }
+    desk("POST", f"{at}/events", events=[told], calendar="Shared with me")
+    window = "startDateTime=2026-03-01T00:00:00Z&endDateTime=2026-04-01T00:00:00Z"
+    rows = graph.get(f"me/calendars/{made['id']}/calendarView?{window}")["value"]
+    assert [row["subject"] for row in rows] == ["Every Monday"] * 3
+    refused = graph("POST", f"me/calendars/{made['id']}/events", json=told)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "ErrorAccessDenied")
+    desk("DELETE", f"{at}/calendars/{made['id']}")
+    assert graph("GET", f"me/calendars/{made['id']}").status_code == 404
+
+
+def test_a_neighbour_on_another_port_cannot_press_the_levers(browser: Browser) -> None:
+    told = requests.post(f"{browser.url}/desk/reset", headers={"Origin": "http://127.0.0.1:1"}, timeout=30)
+    assert told.status_code == 403
+    told = requests.post(f"{browser.url}/desk/mend", headers={"Origin": browser.url}, timeout=30, allow_redirects=False)
+    assert told.status_code == 303

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from .conftest import Graph
+from portal.sandbox.graph.event_input import CARRIED
+
+from .conftest import Desk, Graph
 
 MARK = "String {66f5a359-4659-4830-9070-00047ec6ac6e} Name CoordinoterId"
 
@@ -170,3 +174,67 @@ def test_immutable_ids_are_honoured_on_request(graph: Graph) -> None:
     lasting = graph.get(f"me/events/{made['id']}", headers=asked)["id"]
     assert lasting != made["id"]
     assert graph.get(f"me/events/{lasting}")["id"] == made["id"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 40) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+pattern = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["daily", "weekly", "absoluteMonthly", "relativeYearly", "hourly"]) | json_values,
+        "interval": st.integers(-2, 9) | json_values,
+        "daysOfWeek": st.lists(st.sampled_from(["monday", "sunday", "noday"]), max_size=2) | json_values,
+        "dayOfMonth": st.integers(-1, 40),
+        "month": st.integers(0, 14),
+        "index": st.sampled_from(["first", "last", "fifth"]),
+        "firstDayOfWeek": st.sampled_from(["sunday", "noday"]),
+    },
+)
+limits = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["noEnd", "endDate", "numbered"]) | json_values,
+        "startDate": st.sampled_from(["2026-03-02", "2026-02-30", "never"]),
+        "endDate": st.sampled_from(["2026-05-01", "2020-01-01", "never"]),
+        "numberOfOccurrences": st.integers(-1, 5) | json_values,
+    },
+)
+changes = st.dictionaries(
+    st.sampled_from(
+        [*CARRIED, "start", "end", "isAllDay", "recurrence", "extensions", "singleValueExtendedProperties"]
+    ),
+    json_values,
+    max_size=3,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(change=changes, recurrence=st.none() | st.fixed_dictionaries({"pattern": pattern, "range": limits}))
+def test_whatever_is_sent_is_taken_or_refused(
+    graph: Graph, change: dict[str, Any], recurrence: dict[str, Any] | None
+) -> None:
+    sent = event(recurrence=recurrence)
+    answer = graph("POST", "me/events", json={**sent, **change})
+    assert answer.status_code in {201, 400}, answer.text
+    if answer.status_code == 201:
+        key = answer.json()["id"]
+        assert graph("GET", f"me/calendarView?{SPRING}&$top=1000").status_code == 200
+        assert graph("DELETE", f"me/events/{key}").status_code == 204
+
+
+def test_attendees_are_counted_not_mailed(graph: Graph, desk: Desk) -> None:
+    guest = [{"emailAddress": {"address": "guest@fabrikam.example"}, "type": "required"}]
+    key = graph("POST", "me/events", json=event(attendees=guest)).json()["id"]
+    graph("DELETE", f"me/events/{key}")
+    assert desk.account("adele@contoso.example")["mails"] == {"invitations": 1, "cancellations": 1}
+
+
+def test_a_body_comes_as_text_on_request(graph: Graph) -> None:
+    html = {"contentType": "html", "content": "<p>Bring <b>cake</b></p>"}
+    key = graph("POST", "me/events", json=event(body=html)).json()["id"]
+    assert graph.get(f"me/events/{key}")["body"] == html
+    text = graph.get(f"me/events/{key}", headers={"Prefer": 'outlook.body-content-type="text"'})["body"]
+    assert text == {"contentType": "text", "content": "Bring cake"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import pytest
@@ -17,7 +17,7 @@ from tests.browser import get
 from .conftest import SCOPE, Desk, Listener
 
 pytestmark = pytest.mark.browser
-VIEWS = [(1280, "light"), (390, "dark"), (320, "light")]
+VIEWS: list[tuple[int, Literal["light", "dark"]]] = [(1280, "light"), (390, "dark"), (320, "light")]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,8 @@ def authorize(server: Server, listener: Listener, **more: str) -> str:
 @pytest.fixture
 def page(chromium: Chromium, server: Server, listener: Listener, request: Any) -> Iterator[Page]:
     Desk(server.url)("PATCH", f"applications/{server.config.client_id}", redirect_uris=[listener.url])
-    width, scheme = getattr(request, "param", VIEWS[0])
+    view: tuple[int, Literal["light", "dark"]] = getattr(request, "param", VIEWS[0])
+    width, scheme = view
     context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     opened = context.new_page()
     complaints: list[str] = []

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from portal.sandbox.server import Server
+
 from .conftest import Browser, Desk, Graph, Listener, eventually
 from .test_events import event
 
@@ -118,3 +120,12 @@ def test_a_failed_delivery_is_tried_again(graph: Graph, listener: Listener, desk
     desk("POST", "clock", advance_seconds=11)
     first, second = listener.wait_for(2)
     assert first == second
+
+
+def test_a_slow_handshake_is_not_waited_for(graph: Graph, listener: Listener, server: Server) -> None:
+    assert server.storage.handshake_seconds == 10
+    server.storage.handshake_seconds = 0.2
+    listener.pause = 1.0
+    answer = graph("POST", "subscriptions", json=wanted(listener))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ValidationError")
+    assert "in time" in answer.json()["error"]["message"]

@@ -7,13 +7,15 @@ from typing import Any
 
 from ..config import Config
 from ..graph.courier import Courier
+from ..graph.errors import GraphError
+from ..graph.event_input import draft, from_draft
 from ..identity.consent import end, grant
 from ..identity.keys import KeyRing
 from ..identity.scopes import PERMISSIONS
-from ..mailbox import add_calendar, change_event, move_event, remove_event
+from ..mailbox import add_calendar, change_event, move_event, remove_calendar, remove_event
 from ..seed import fill, more, seed
 from ..sessions import sign_out_everywhere
-from ..storage import CONSUMERS, Event, Person, Secret, Storage, Tenant, digest, new_id
+from ..storage import CONSUMERS, Calendar, Event, Person, Secret, Storage, Tenant, digest, new_id
 
 
 class Refused(ValueError):
@@ -179,12 +181,43 @@ def add_events(storage: Storage, who: Person, count: int, calendar: str = "") ->
     """Further events in the person's default calendar, or in one named by id or name."""
     if not 0 < count <= 20_000:
         raise Refused("Say how many events, from 1 to 20000.")
-    box = storage.mailbox(who.oid)
-    found = [c for c in box.calendars.values() if calendar in {c.id, c.name}] if calendar else [box.default()]
-    if not found:
-        raise Refused(f"{who.address} has no calendar {calendar!r}.")
+    where = _calendar(storage, who, calendar)
     with storage.lock:
-        return more(storage, who.oid, found[0].id, count)
+        return more(storage, who.oid, where.id, count)
+
+
+def add_exactly(storage: Storage, who: Person, told: list[dict[str, Any]], calendar: str = "") -> list[Event]:
+    """These events, written as Graph would be sent them (series too). Raises Refused."""
+    where = _calendar(storage, who, calendar)
+    try:
+        drafts = [draft(each) for each in told]
+    except GraphError as bad:
+        raise Refused(bad.message) from bad
+    with storage.lock:
+        return [from_draft(storage, who.oid, where.id, each) for each in drafts]
+
+
+def _calendar(storage: Storage, who: Person, name: str) -> Calendar:
+    box = storage.mailbox(who.oid)
+    found = [c for c in box.calendars.values() if name in {c.id, c.name}] if name else [box.default()]
+    if not found:
+        raise Refused(f"{who.address} has no calendar {name!r}.")
+    return found[0]
+
+
+def new_calendar(storage: Storage, who: Person, name: str, *, can_edit: bool = True) -> Calendar:
+    """A further calendar; one that cannot be edited is as if somebody else had shared it."""
+    if not name:
+        raise Refused("The calendar needs a name.")
+    return add_calendar(storage, who.oid, name, can_edit=can_edit)
+
+
+def drop_calendar(storage: Storage, who: Person, name: str) -> None:
+    """Any calendar but the default one. Raises Refused."""
+    found = _calendar(storage, who, name)
+    if found.default:
+        raise Refused("The default calendar cannot be deleted.")
+    remove_calendar(storage, who.oid, found.id)
 
 
 def event(storage: Storage, who: Person, key: str) -> Event:

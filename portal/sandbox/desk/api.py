@@ -188,11 +188,28 @@ def events(address: str) -> Response:
 
 @blueprint.post("/accounts/<address>/events")
 def add_events(address: str) -> tuple[Response, int]:
-    """`count` single events, in `calendar` (id or name; the default calendar if left out)."""
-    body = told()
-    who = person(storage(), address)
-    made = actions.add_events(storage(), who, int(body.get("count", 1)), str(body.get("calendar") or ""))
+    """`count` single events, or `events` as Graph would be sent them, in `calendar` (id or name; else the default)."""
+    body, who = told(), person(storage(), address)
+    where = str(body.get("calendar") or "")
+    if isinstance(body.get("events"), list):
+        made = actions.add_exactly(storage(), who, body["events"], where)
+    else:
+        made = actions.add_events(storage(), who, int(body.get("count", 1)), where)
     return jsonify(ids=[event.id for event in made]), 201
+
+
+@blueprint.post("/accounts/<address>/calendars")
+def add_calendar(address: str) -> tuple[Response, int]:
+    """`name`, and `can_edit` (true)."""
+    body, who = told(), person(storage(), address)
+    made = actions.new_calendar(storage(), who, str(body.get("name") or ""), can_edit=bool(body.get("can_edit", True)))
+    return jsonify(id=made.id, name=made.name), 201
+
+
+@blueprint.delete("/accounts/<address>/calendars/<key>")
+def drop_calendar(address: str, key: str) -> Response:
+    actions.drop_calendar(storage(), person(storage(), address), key)
+    return jsonify(deleted=key)
 
 
 @blueprint.patch("/accounts/<address>/events/<key>")

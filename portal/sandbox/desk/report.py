@@ -36,6 +36,7 @@ def account(storage: Storage, person: Person) -> dict[str, Any]:
             "refresh_tokens": _refresh_tokens(storage, person),
             "access_tokens": _access_tokens(storage, person),
             "subscriptions": [subscription(s) for s in storage.subscriptions.values() if s.oid == person.oid],
+            "mails": {"invitations": box.invitations, "cancellations": box.cancellations},
             "delta_links": sum(1 for delta in box.deltas.values() if not delta.spent),
             "calendars": [
                 {

@@ -41,7 +41,7 @@ class Courier:
 
     def handshake(self, url: str) -> None:
         """Raises HandshakeFailed."""
-        post.handshake(url)
+        post.handshake(url, self.storage.handshake_seconds)
 
     def changed(self, oid: str, change: str, event_id: str, immutable_id: str) -> None:
         """Something happened to an event: tell everybody who wanted to know."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from ..storage import Event
+from ..mailbox import add_event
+from ..storage import Event, Storage
 from .errors import bad_request
+from .recur import dates
 from .zones import UnknownZone, zone
 
 # What the sandbox only carries, with the JSON type each must have.
@@ -66,14 +68,11 @@ def draft(told: dict[str, Any], old: Event | None = None) -> Draft:
     if whole_day and start and end and (start.time() != time() or end.time() != time() or end - start < timedelta(1)):
         raise bad_request("The Event.Start and Event.End of an all-day event must be midnight, a day or more apart.",
                           "ErrorInvalidRequest")  # fmt: skip
-    recurrence = told.get("recurrence")
-    if isinstance(recurrence, dict):
-        if not isinstance(recurrence.get("pattern"), dict) or not isinstance(recurrence.get("range"), dict):
-            raise bad_request("A recurrence needs a pattern and a range.", "ErrorInvalidRecurrence")
-        wanted.recurrence = recurrence
-    for each in told.get("singleValueExtendedProperties") or []:
+    if told.get("recurrence") is not None:
+        wanted.recurrence = _recurrence(told["recurrence"], start.date() if start else date.min)
+    for each in _objects(told, "singleValueExtendedProperties"):
         wanted.properties[str(each.get("id"))] = str(each.get("value"))
-    for each in told.get("extensions") or []:
+    for each in _objects(told, "extensions"):
         name = str(each.get("extensionName") or "")
         wanted.extensions[name] = {
             "@odata.type": "#microsoft.graph.openTypeExtension",
@@ -83,8 +82,31 @@ def draft(told: dict[str, Any], old: Event | None = None) -> Draft:
     return wanted
 
 
+def _objects(told: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects; nothing where it is absent. Raises GraphError 400."""
+    found = told.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise bad_request(f"Cannot convert the value of '{name}' to the expected type.", "RequestBodyRead")
+    return found
+
+
+def _recurrence(told: Any, start: date) -> dict[str, Any]:
+    """A pattern that can be laid out, with its range. Raises GraphError 400."""
+    if (
+        not isinstance(told, dict)
+        or not isinstance(told.get("pattern"), dict)
+        or not isinstance(told.get("range"), dict)
+    ):
+        raise bad_request("A recurrence needs a pattern and a range.", "ErrorInvalidRecurrence")
+    try:
+        next(dates(told, start))
+    except (StopIteration, ValueError, TypeError, KeyError, IndexError, OverflowError) as bad:
+        raise bad_request("The recurrence has no occurrence, or cannot be read.", "ErrorInvalidRecurrence") from bad
+    return told
+
+
 def _carried(told: dict[str, Any]) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for name, kind in CARRIED.items():
         if name not in told or told[name] is None:
             continue
@@ -95,6 +117,11 @@ def _carried(told: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(told[name], kind) or told[name] not in (WORDS.get(name) or [told[name]]):
             raise bad_request(f"Cannot convert the value of '{name}' to the expected type.", "RequestBodyRead")
         found[name] = told[name]
+    for name in ("attendees", "locations"):
+        _objects(found, name)
+    for attendee in found.get("attendees", []):
+        if not isinstance(attendee.get("emailAddress"), dict):
+            raise bad_request("Every attendee needs an emailAddress.", "ErrorInvalidRequest")
     return found
 
 
@@ -131,3 +158,13 @@ def apply(event: Event, wanted: Draft) -> None:
     event.recurrence = wanted.recurrence or event.recurrence
     event.properties.update(wanted.properties)
     event.extensions.update(wanted.extensions)
+
+
+def from_draft(storage: Storage, oid: str, calendar: str, wanted: Draft) -> Event:
+    """Make the event that a checked body asks for."""
+    assert wanted.start is not None and wanted.end is not None
+    return add_event(
+        storage, oid, calendar, wanted.start, wanted.end, wanted.zone, fields=wanted.fields,
+        all_day=bool(wanted.all_day), recurrence=wanted.recurrence, transaction=wanted.transaction,
+        properties=wanted.properties, extensions=wanted.extensions,
+    )  # fmt: skip

@@ -7,12 +7,12 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from ..context import storage
-from ..mailbox import add_event, add_exception, cancel_occurrence, change_event, find_event, remove_event
+from ..mailbox import add_exception, cancel_occurrence, change_event, find_event, remove_event
 from ..storage import Event
 from .calendars import body, find_calendar, window
 from .caller import READ, WRITE, Caller, mailbox_of
 from .errors import GraphError, not_found
-from .event_input import Draft, apply, draft
+from .event_input import Draft, apply, draft, from_draft
 from .odata import collection, reply, select
 from .recur import Item, lay_out, series, split_occurrence
 from .shape import context, etag, event_json, wanted_zone, whole
@@ -108,7 +108,7 @@ def instances(key: str) -> Response:
 def create_event(key: str | None) -> Response:
     """https://learn.microsoft.com/graph/api/user-post-events
 
-    A `transactionId` seen before answers with the event it made, and makes no twin. Sends nobody an invitation.
+    A `transactionId` seen before answers with the event it made, and makes no twin. Invitations are counted, not sent.
     """
     caller, told = mailbox_of(*WRITE), body()
     calendar = find_calendar(caller.mailbox, key)
@@ -123,12 +123,8 @@ def create_event(key: str | None) -> Response:
 
 
 def _make(caller: Caller, calendar: str, wanted: Draft) -> Event:
-    assert wanted.start is not None and wanted.end is not None
-    return add_event(
-        storage(), caller.person.oid, calendar, wanted.start, wanted.end, wanted.zone, fields=wanted.fields,
-        all_day=bool(wanted.all_day), recurrence=wanted.recurrence, transaction=wanted.transaction,
-        properties=wanted.properties, extensions=wanted.extensions,
-    )  # fmt: skip
+    caller.mailbox.invitations += len(wanted.fields.get("attendees", []))
+    return from_draft(storage(), caller.person.oid, calendar, wanted)
 
 
 def check_match(event: Event) -> None:
@@ -165,7 +161,10 @@ def patch_event(key: str, _calendar: str = "") -> Response:
 @blueprint.delete("/v1.0/me/calendar/events/<key>")
 @blueprint.delete("/v1.0/me/calendars/<_calendar>/events/<key>")
 def delete_event(key: str, _calendar: str = "") -> Response:
-    """https://learn.microsoft.com/graph/api/event-delete. Mails no cancellations; the desk counts them instead."""
+    """https://learn.microsoft.com/graph/api/event-delete. An organizer's attendees are mailed.
+
+    Sends no mail, but counts what Exchange would have sent: the desk shows it.
+    """
     caller = mailbox_of(*WRITE)
     with storage().lock:
         item = find_item(caller, key)
@@ -174,4 +173,6 @@ def delete_event(key: str, _calendar: str = "") -> Response:
             cancel_occurrence(storage(), caller.person.oid, item.event, item.start, key)
         else:
             remove_event(storage(), caller.person.oid, item.event)
+        if full(item, caller, "UTC")["isOrganizer"]:
+            caller.mailbox.cancellations += len(item.event.fields.get("attendees", []))
     return Response(status=204)

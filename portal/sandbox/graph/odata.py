@@ -59,9 +59,9 @@ def collection(
     if request.args.get("$filter"):
         try:
             fits = matcher(request.args["$filter"])
-        except ValueError as bad:
+            found = [row for row in found if fits(row)]
+        except (ValueError, TypeError) as bad:
             raise GraphError(400, "BadRequest", f"Invalid filter clause: {bad}") from bad
-        found = [row for row in found if fits(row)]
     if request.args.get("$orderby"):
         for part in reversed(request.args["$orderby"].split(",")):
             path, _, way = part.strip().partition(" ")

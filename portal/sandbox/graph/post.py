@@ -34,10 +34,10 @@ def _open(request: urllib.request.Request, seconds: float) -> tuple[int, str, by
             return refusal.code, refusal.headers.get_content_type(), b""
 
 
-def handshake(url: str, seconds: float = 10.0) -> None:
+def handshake(url: str, seconds: float) -> None:
     """https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
 
-    The receiver must answer 200 with the decoded token as text/plain, within ten seconds. Raises HandshakeFailed.
+    The receiver must answer 200 with the decoded token as text/plain, in time (ten seconds). Raises HandshakeFailed.
     """
     token = f"Validation: Testing client application reachability for subscription Request-Id: {new_id()}"
     target = f"{url}{'&' if '?' in url else '?'}validationToken={quote(token, safe='')}"

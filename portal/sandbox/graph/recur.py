@@ -10,12 +10,14 @@ import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from ..mailbox import occurrence_id
 from ..storage import Event, Mailbox
 from .zones import to_utc
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+KINDS = {"daily", "weekly", "absoluteMonthly", "relativeMonthly", "absoluteYearly", "relativeYearly"}
 WEEKS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": -1}
 
 
@@ -43,11 +45,13 @@ def split_occurrence(key: str) -> tuple[str, datetime] | None:
         return None
 
 
-def dates(event: Event) -> Iterator[date]:
-    """The planned dates of a series, oldest first, without an end where the series has none."""
-    recurrence = event.recurrence or {}
+def dates(recurrence: dict[str, Any], start: date) -> Iterator[date]:
+    """The planned dates of a series, oldest first, without an end where the series has none.
+
+    `start` counts where the range names no startDate. Raises ValueError, KeyError or TypeError for what it cannot read.
+    """
     pattern, limits = recurrence.get("pattern", {}), recurrence.get("range", {})
-    first = date.fromisoformat(str(limits.get("startDate") or event.start.date().isoformat())[:10])
+    first = date.fromisoformat(str(limits.get("startDate") or start.isoformat())[:10])
     kind = limits.get("type", "noEnd")
     last = date.fromisoformat(str(limits["endDate"])[:10]) if kind == "endDate" else date(2200, 1, 1)
     left = int(limits.get("numberOfOccurrences", 1)) if kind == "numbered" else 100_000
@@ -62,6 +66,8 @@ def dates(event: Event) -> Iterator[date]:
 def _pattern_days(pattern: dict[str, object], first: date) -> Iterator[date]:
     every = max(1, int(str(pattern.get("interval", 1))))
     kind = str(pattern.get("type", "daily"))
+    if kind not in KINDS:
+        raise ValueError(kind)
     wanted = [str(day).lower() for day in _list(pattern.get("daysOfWeek"))] or [DAYS[first.weekday()]]
     if kind == "daily":
         for step in range(100_000):
@@ -102,7 +108,7 @@ def _list(value: object) -> list[object]:
 def series(master: Event) -> Iterator[tuple[datetime, datetime]]:
     """Planned wall-clock start and end of every occurrence that was not cancelled."""
     length = master.end - master.start
-    for day in dates(master):
+    for day in dates(master.recurrence or {}, master.start.date()):
         start = datetime.combine(day, master.start.time())
         if start.isoformat() not in master.cancelled:
             yield start, start + length

@@ -46,7 +46,6 @@ def calendar_json(calendar: Calendar, person: Person) -> dict[str, Any]:
         "name": calendar.name,
         "color": calendar.color,
         "hexColor": calendar.hex_color,
-        "groupClassId": "0006f0b7-0000-0000-c000-000000000046",
         "isDefaultCalendar": calendar.default,
         "changeKey": change_key(calendar.version),
         "canShare": not personal,
@@ -95,6 +94,9 @@ def event_json(item: Item, caller: Caller, zone_name: str) -> dict[str, Any]:
     place = {"displayName": "", "locationType": "default", "uniqueIdType": "unknown", "address": {}, "coordinates": {}}
     location = {**place, **(fields.get("location") or {})}
     body = fields.get("body") or {"contentType": "html", "content": ""}
+    if prefer("outlook.body-content-type").lower() == "text":
+        g.setdefault("applied", set()).add('outlook.body-content-type="text"')
+        body = {"contentType": "text", "content": _preview(str(body.get("content", "")))}
     me = {"emailAddress": {"name": person.name, "address": person.address}}
     organizer = fields.get("organizer") or me
     mine = organizer["emailAddress"]["address"].lower() == person.address.lower()
@@ -115,7 +117,6 @@ def event_json(item: Item, caller: Caller, zone_name: str) -> dict[str, Any]:
         "originalStartTimeZone": event.zone,
         "originalEndTimeZone": event.zone,
         "iCalUId": event.uid,
-        "uid": event.uid,
         "reminderMinutesBeforeStart": fields.get("reminderMinutesBeforeStart", 15),
         "isReminderOn": fields.get("isReminderOn", True),
         "hasAttachments": False,
@@ -135,7 +136,6 @@ def event_json(item: Item, caller: Caller, zone_name: str) -> dict[str, Any]:
         "isOnlineMeeting": bool(fields.get("isOnlineMeeting", False)),
         "onlineMeetingProvider": "teamsForBusiness" if fields.get("isOnlineMeeting") else "unknown",
         "allowNewTimeProposals": fields.get("allowNewTimeProposals", True),
-        "occurrenceId": f"OID.{key}" if occurrence else None,
         "isDraft": False,
         "hideAttendees": bool(fields.get("hideAttendees", False)),
         "responseStatus": {"response": "organizer" if mine else "notResponded", "time": "0001-01-01T00:00:00Z"},
