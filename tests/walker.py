@@ -148,6 +148,6 @@ def name_of(tag: Tag) -> str:
 
 def has_label(field: Tag, soup: BeautifulSoup) -> bool:
     """Whether a field says what it is for."""
-    if field.get("aria-label") or field.get("aria-labelledby"):
+    if field.get("aria-label") or field.get("aria-labelledby") or field.find_parent("label"):
         return True
     return field.get("id") is not None and soup.find("label", attrs={"for": field["id"]}) is not None

@@ -20,6 +20,7 @@ OPEN = {"static", "sign_in.show", "sign_in.submit", "sign_in.leave", "health.che
     "help.send",
     "notifications.deliver",
     "metrics.show",
+    "disconnect.published_keys",
 }
 
 
