@@ -78,6 +78,7 @@ def make_parts(settings: Settings) -> parts.Parts:
             tenant=settings.microsoft_tenant,
             client_id=settings.microsoft_client_id,
             client_secret=settings.microsoft_client_secret,
+            certificate=settings.microsoft_client_certificate,
             timeout=settings.remote_timeout,
             base_url=settings.base_url,
         ),

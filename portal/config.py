@@ -13,6 +13,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 ROOT = Path(__file__).resolve().parent.parent
 
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com"
@@ -37,7 +42,8 @@ class Settings:
     microsoft_graph_url: str
     microsoft_tenant: str
     microsoft_client_id: str
-    microsoft_client_secret: str = field(repr=False)
+    microsoft_client_secret: str = field(repr=False)  # or else the certificate; never both
+    microsoft_client_certificate: bytes = field(repr=False)  # PEM: private key and certificate
     demo: bool
     engine: bool
     disconnect_deadline: float  # seconds
@@ -80,6 +86,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         )
     if database_url == keys_url:
         raise ConfigError("PORTAL_KEYS_URL must differ from PORTAL_DATABASE_URL: keys live in a database of their own.")
+    secret, certificate = _proof(environ)
     return Settings(
         database_url=database_url,
         keys_url=keys_url,
@@ -91,7 +98,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         microsoft_graph_url=graph,
         microsoft_tenant=environ.get("MICROSOFT_TENANT") or "common",
         microsoft_client_id=_need(environ, "MICROSOFT_CLIENT_ID"),
-        microsoft_client_secret=_need(environ, "MICROSOFT_CLIENT_SECRET"),
+        microsoft_client_secret=secret,
+        microsoft_client_certificate=certificate,
         demo=demo,
         engine=environ.get("PORTAL_ENGINE", "embedded") == "embedded",
         disconnect_deadline=_seconds(environ, "PORTAL_DISCONNECT_DEADLINE", 900),
@@ -126,6 +134,31 @@ def _need(environ: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigError(f"{name} is not set; README's table of settings says what it is for.")
     return value
+
+
+def _proof(environ: Mapping[str, str]) -> tuple[str, bytes]:
+    """How we prove ourselves to Microsoft: a secret, or a certificate read from the file named; exactly one of them."""
+    secret = environ.get("MICROSOFT_CLIENT_SECRET", "").strip()
+    path = environ.get("MICROSOFT_CLIENT_CERTIFICATE", "").strip()
+    if bool(secret) == bool(path):
+        raise ConfigError("Set exactly one of MICROSOFT_CLIENT_SECRET and MICROSOFT_CLIENT_CERTIFICATE.")
+    return secret, _pem(path) if path else b""
+
+
+def _pem(path: str) -> bytes:
+    """A PEM file with an RSA key and the certificate made for it."""
+    try:
+        pem = Path(path).read_bytes()
+        key = serialization.load_pem_private_key(pem, password=None)
+        fits = x509.load_pem_x509_certificate(pem).public_key() == key.public_key()
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+        fits = False
+    if not fits or not isinstance(key, rsa.RSAPrivateKey) or key.key_size < 2048:
+        raise ConfigError(
+            "MICROSOFT_CLIENT_CERTIFICATE must name a readable PEM file that holds an RSA private key of 2048 bits or "
+            "more, without a password, and the certificate made for it."
+        )
+    return pem
 
 
 def _long(environ: Mapping[str, str], name: str) -> str:

@@ -52,6 +52,7 @@ def environment(environ: Mapping[str, str], *, sandbox: bool) -> dict[str, str]:
         env["MICROSOFT_GRAPH_URL"] = env.get("SANDBOX_GRAPH_URL") or origin
         env["MICROSOFT_CLIENT_ID"] = env["SANDBOX_CLIENT_ID"]
         env["MICROSOFT_CLIENT_SECRET"] = env["SANDBOX_CLIENT_SECRET"]
+        env.pop("MICROSOFT_CLIENT_CERTIFICATE", None)  # the sandbox knows the secret
     env.pop("FLASK_RUN_FROM_CLI", None)
     return env
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from portal.config import ConfigError, is_loopback, load
 
@@ -101,3 +109,44 @@ def test_secrets_do_not_show() -> None:
 )
 def test_loopback_is_told_from_the_rest(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
+
+
+def pem(path: Path, *, bits: int = 2048, foreign: bool = False, certificate: bool = True) -> str:
+    """A file with a key and a certificate, fit unless told otherwise; its path."""
+    key = rsa.generate_private_key(65537, bits)
+    signer = rsa.generate_private_key(65537, bits) if foreign else key
+    name, day = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "coordinoter")]), datetime(2026, 1, 1, tzinfo=UTC)
+    made = x509.CertificateBuilder(name, name, signer.public_key(), 1, day, day + timedelta(days=3650))
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    if certificate:
+        text += made.sign(signer, SHA256()).public_bytes(Encoding.PEM)
+    path.write_bytes(text)
+    return str(path)
+
+
+WITHOUT_SECRET = {name: value for name, value in GOOD.items() if name != "MICROSOFT_CLIENT_SECRET"}
+
+
+def test_a_certificate_takes_the_place_of_the_secret(tmp_path: Path) -> None:
+    path = pem(tmp_path / "both.pem")
+    settings = load({**WITHOUT_SECRET, "MICROSOFT_CLIENT_CERTIFICATE": path})
+    assert settings.microsoft_client_secret == ""
+    assert settings.microsoft_client_certificate == Path(path).read_bytes()
+    assert "PRIVATE KEY" not in repr(settings)
+    with pytest.raises(ConfigError, match="exactly one of MICROSOFT_CLIENT_SECRET and MICROSOFT_CLIENT_CERTIFICATE"):
+        load({**GOOD, "MICROSOFT_CLIENT_CERTIFICATE": path})
+
+
+@pytest.mark.parametrize("unfit", [{"bits": 1024}, {"foreign": True}, {"certificate": False}])
+def test_an_unfit_certificate_is_refused(tmp_path: Path, unfit: dict[str, Any]) -> None:
+    path = pem(tmp_path / "unfit.pem", **unfit)
+    with pytest.raises(ConfigError, match="MICROSOFT_CLIENT_CERTIFICATE") as refused:
+        load({**WITHOUT_SECRET, "MICROSOFT_CLIENT_CERTIFICATE": path})
+    assert "\n" not in str(refused.value)
+
+
+def test_a_certificate_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("nowhere.pem", "empty.pem", ""):
+        with pytest.raises(ConfigError, match="MICROSOFT_CLIENT_CERTIFICATE"):
+            load({**WITHOUT_SECRET, "MICROSOFT_CLIENT_CERTIFICATE": str(tmp_path / name)})

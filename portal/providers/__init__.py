@@ -21,13 +21,22 @@ def make(
     tenant: str,
     client_id: str,
     client_secret: str,
+    certificate: bytes,
     timeout: float,
     base_url: str,
     now: Callable[[], datetime] = _now,
 ) -> dict[str, Provider]:
     """Every provider, by slug. `base_url` tells Microsoft's operators whom to ask about our calls (RFC 9110 10.1.5)."""
     outlook = OutlookProvider(
-        authority, graph_url, tenant, client_id, client_secret, timeout, user_agent(base_url), now=now
+        authority,
+        graph_url,
+        tenant,
+        client_id,
+        client_secret,
+        timeout,
+        user_agent(base_url),
+        certificate=certificate,
+        now=now,
     )
     return {outlook.key: outlook}
 

@@ -22,6 +22,7 @@ from portal.providers.base import (
 )
 from portal.providers.outlook import consent_check, graph, meetings, notices, sign_in
 from portal.providers.outlook.caller import Caller
+from portal.providers.outlook.certificate import Certificate
 from portal.providers.outlook.consent import consent_page
 from portal.providers.outlook.discovery import Discovery
 from portal.providers.outlook.http import Line
@@ -36,6 +37,7 @@ def _now() -> datetime:
 class OutlookProvider:
     """Outlook Calendar of one cloud (`authority`, `graph_url`) and one registration in it.
 
+    With a `certificate` (PEM: private key and certificate) it proves itself by that, else by the secret.
     `timeout` bounds each call as a whole, in seconds. `now` and `adapter` are where the time and the transport come
     from. May be shared by threads.
     """
@@ -52,6 +54,7 @@ class OutlookProvider:
         timeout: float,
         user_agent: str,
         *,
+        certificate: bytes = b"",
         now: Callable[[], datetime] = _now,
         adapter: BaseAdapter | None = None,
     ) -> None:
@@ -59,7 +62,8 @@ class OutlookProvider:
         line = Line(adapter or Wire(timeout), user_agent, now)
         discovery = Discovery(line, f"{authority}/{tenant}/v2.0/.well-known/openid-configuration")
         self._authority = authority
-        self._client = TokenClient(line, discovery, client_id, client_secret)
+        proof = Certificate.read(client_id, certificate, now) if certificate else None
+        self._client = TokenClient(line, discovery, client_id, client_secret, proof)
         self._caller = Caller(line, graph_url.rstrip("/"), timeout)
 
     def begin_sign_in(self, redirect_uri: str, *, login_hint: str = "", choose_account: bool = False) -> SignIn:

@@ -6,7 +6,7 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow#red
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -14,6 +14,7 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
 
 from portal.providers.base import AccessEnded, ProviderError, Rejected, Tokens, Unreachable
+from portal.providers.outlook.certificate import Certificate
 from portal.providers.outlook.discovery import Discovery, Metadata
 from portal.providers.outlook.http import Json, Line, log, note, parse_object
 from portal.providers.outlook.token_answer import judge, read_tokens
@@ -29,17 +30,22 @@ class TokenClient:
     line: Line
     discovery: Discovery
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
+    certificate: Certificate | None = None
 
     def session(self, metadata: Metadata, redirect_uri: str | None = None) -> Any:
-        """An Authlib session that speaks as our client and forces PKCE S256, announced or not."""
+        """An Authlib session that speaks as our client and forces PKCE S256, announced or not.
+
+        With a certificate it proves itself by that, else by the secret, in the way that the metadata offers.
+        """
+        by_certificate = self.certificate.sign if self.certificate else None
         return OAuth2Session(
             client_id=self.client_id,
             client_secret=self.client_secret,
             scope=" ".join(SCOPES),
             redirect_uri=redirect_uri,
-            token_endpoint_auth_method=metadata.token_auth,
-            revocation_endpoint_auth_method=metadata.revocation_auth,
+            token_endpoint_auth_method=by_certificate or metadata.token_auth,
+            revocation_endpoint_auth_method=by_certificate or metadata.revocation_auth,
             code_challenge_method="S256",
         )
 
