@@ -2,6 +2,7 @@
 
 from portal.models.activity import Activity
 from portal.models.answer import Answer
+from portal.models.approval import Approval
 from portal.models.business import Business
 from portal.models.calendar import Calendar
 from portal.models.connection import Connection
@@ -21,6 +22,7 @@ from portal.models.token import Token
 __all__ = [
     "Activity",
     "Answer",
+    "Approval",
     "Business",
     "Calendar",
     "Connection",

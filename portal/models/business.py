@@ -15,3 +15,5 @@ class Business(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(200))
+    removes_grants: Mapped[bool] = mapped_column(default=False)
+    """Whether the business's admin wants us to remove people's permissions at Microsoft when they disconnect."""

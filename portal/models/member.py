@@ -33,6 +33,10 @@ class Member(Base):
         """The name that the session cookie carries."""
         return self.id
 
+    def is_admin(self) -> bool:
+        """Whether this person decides for their business."""
+        return self.role == ADMIN
+
     def is_support(self) -> bool:
         """Whether this person answers help messages."""
         return self.role == SUPPORT

@@ -25,6 +25,7 @@ def upgrade() -> None:
         "businesses",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("removes_grants", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_businesses")),
     )
     op.create_table(
@@ -68,6 +69,19 @@ def upgrade() -> None:
     with op.batch_alter_table("activities", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_activities_connection_id"), ["connection_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_activities_member_id"), ["member_id"], unique=False)
+
+    op.create_table(
+        "approvals",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("member_id", sa.String(length=32), nullable=False),
+        sa.Column("integration", sa.String(length=40), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_approvals_member_id_members")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approvals")),
+        sa.UniqueConstraint("member_id", "integration", name=op.f("uq_approvals_member_id")),
+    )
+    with op.batch_alter_table("approvals", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_approvals_member_id"), ["member_id"], unique=False)
 
     op.create_table(
         "connections",
@@ -358,6 +372,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_connections_member_id"))
 
     op.drop_table("connections")
+    with op.batch_alter_table("approvals", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_approvals_member_id"))
+
+    op.drop_table("approvals")
     with op.batch_alter_table("activities", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_activities_member_id"))
         batch_op.drop_index(batch_op.f("ix_activities_connection_id"))
