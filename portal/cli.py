@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -79,6 +81,26 @@ keys = AppGroup("keys", help="The portal's own keys.")
 def rotate() -> None:
     """Wrap every data key with the first of PORTAL_TOKEN_KEYS, while the portal runs."""
     click.echo(f"{parts().vault.rotate()} data keys were wrapped again.")
+    unreadable = sum(each.unreadable for each in parts().vault.census())
+    if unreadable:
+        raise click.ClickException(
+            f"{unreadable} data keys could not be opened and stay as they are: damaged, or wrapped by a key that is not "
+            "in PORTAL_TOKEN_KEYS (see: flask keys list). Their owners are asked to reconnect."
+        )
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show the ids of the portal's keys and how many data keys each wraps."""
+    click.echo(f"{'id':<18}{'':<16}{'data keys':>9}{'unreadable':>12}")
+    for each in parts().vault.census():
+        click.echo(f"{each.key_id:<18}{each.role:<16}{each.keys:>9}{each.unreadable:>12}")
+
+
+@keys.command("generate", with_appcontext=False)
+def generate() -> None:
+    """Print a fresh key for PORTAL_TOKEN_KEYS or PORTAL_RECEIPT_KEYS: 32 random bytes in base64."""
+    click.echo(base64.b64encode(secrets.token_bytes(32)).decode())
 
 
 receipt = AppGroup("receipt", help="Receipts of disconnections.")
