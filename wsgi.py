@@ -8,6 +8,7 @@ from dotenv import load_dotenv
 
 from portal import create_app, durable
 from portal.config import ROOT, ConfigError
+from portal.web import live
 
 load_dotenv(ROOT / ".env")  # what the environment says already, stays
 
@@ -16,6 +17,7 @@ try:
 except ConfigError as error:
     sys.exit(f"Coordinoter cannot start: {error}")
 
+live.end_on_signals(app)
 if app.extensions["settings"].engine and os.environ.get("FLASK_RUN_FROM_CLI") != "true":
     durable.launch(app)
     atexit.register(durable.shut_down)

@@ -12,6 +12,7 @@ from portal.models.disconnection import Disconnection
 from portal.models.disconnection_step import DisconnectionStep
 from portal.models.executor import Executor
 from portal.models.help_message import HelpMessage
+from portal.models.live_event import LiveEvent
 from portal.models.meeting import Meeting
 from portal.models.member import Member
 from portal.models.placement import Placement
@@ -32,6 +33,7 @@ __all__ = [
     "DisconnectionStep",
     "Executor",
     "HelpMessage",
+    "LiveEvent",
     "Meeting",
     "Member",
     "Placement",

@@ -13,6 +13,7 @@ from portal.routes import (
     help,  # noqa: A004 - the word of the page
     home,
     integrations,
+    live,
     metrics,
     notifications,
     push,
@@ -37,6 +38,7 @@ def setup(app: Flask) -> None:
         notifications,
         after,
         push,
+        live,
         metrics,
         health,
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from portal.web import assets, csrf, errors, filters, guards, headers, hosts, htmx, limits, reading
+from portal.web import assets, csrf, errors, filters, guards, headers, hosts, htmx, limits, live, reading
 
 
 def setup(app: Flask) -> None:
@@ -18,4 +18,5 @@ def setup(app: Flask) -> None:
     filters.setup(app)
     assets.setup(app)
     htmx.setup(app)
+    live.setup(app)
     headers.setup(app)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
-from portal import clock, durable
+from portal import clock, durable, live
 from portal.db import db
 from portal.models import Connection
 from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
@@ -144,6 +144,7 @@ def _want_sync(connection: Connection) -> None:
     connection.sync_wanted_at, connection.sync_note = clock.now(), "Waiting for the first calendars"
     db.session.flush()
     durable.enqueue(db.session(), "sync", connection.id)
+    live.tell(db.session(), live.member(connection.member_id), "live-connections")
 
 
 def _drop_attempt(attempt_id: str) -> None:

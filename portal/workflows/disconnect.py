@@ -16,7 +16,7 @@ from functools import partial
 
 from sqlalchemy import select
 
-from portal import clock, durable
+from portal import clock, durable, live
 from portal.db import db
 from portal.models import Connection, Disconnection, DisconnectionStep, Token
 from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
@@ -130,6 +130,7 @@ def begin(connection_id: str, member_id: str, *, remove_meetings: bool = False) 
     record("connection:disconnect", member_id=member_id, connection_id=connection_id)
     db.session.flush()
     durable.enqueue(db.session(), "disconnect", disconnection.id, run_id=disconnection.id)
+    live.tell(db.session(), live.member(connection.member_id), "live-connections")
     db.session.commit()
     return disconnection
 
@@ -150,6 +151,7 @@ def erase_now(disconnection_id: str) -> None:
             connection_id=disconnection.connection_id,
         )
         durable.nudge(db.session(), disconnection_id, ERASE_NOW)
+        _tell(disconnection_id)
     db.session.commit()
 
 
@@ -209,6 +211,7 @@ def _try_later(
         return None
     row = _row(disconnection_id, step.name)
     row.trouble = trouble
+    _tell(disconnection_id)
     db.session.commit()
     settings = parts().settings
     backoff = min(settings.retry_longest, settings.retry_first * 2.0 ** min(attempts - 1, 10))
@@ -228,6 +231,7 @@ def _note_end(disconnection_id: str, name: str, ended: Ended) -> None:
         row.link, row.link_title, row.trouble, row.ended_at = ended.link, ended.link_title, None, clock.now()
     if name == STEPS[-1].name:
         _close(disconnection_id)
+    _tell(disconnection_id)
     db.session.commit()
 
 
@@ -242,6 +246,11 @@ def _close(disconnection_id: str) -> None:
             member_id=disconnection.member_id,
             connection_id=disconnection.connection_id,
         )
+
+
+def _tell(disconnection_id: str) -> None:
+    member_id = db.session.get_one(Disconnection, disconnection_id).member_id
+    live.tell(db.session(), live.member(member_id), f"live-disconnection-{disconnection_id}")
 
 
 def _row(disconnection_id: str, name: str) -> DisconnectionStep:

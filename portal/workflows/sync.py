@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import delete, func, select, update
 
-from portal import clock, durable
+from portal import clock, durable, live
 from portal.db import db, new_id
 from portal.models import Calendar, Connection, Copy, Placement
 from portal.models.connection import CONNECTED
@@ -39,6 +39,7 @@ def want(connection_id: str) -> bool:
     connection.sync_wanted_at = clock.now()
     connection.sync_note = connection.sync_note or "Waiting for its turn"
     durable.enqueue(db.session(), "sync", connection_id)
+    _tell(connection)
     db.session.commit()
     return True
 
@@ -103,6 +104,7 @@ def _finish(connection_id: str, epoch: int, wanted_at: datetime) -> None:
         connection.sync_note = connection.sync_lease = connection.sync_lease_until = None
         if connection.sync_wanted_at is not None and connection.sync_wanted_at <= wanted_at:
             connection.sync_wanted_at = None
+        _tell(connection)
 
 
 def _give_way(connection_id: str, epoch: int, note: str) -> None:
@@ -110,6 +112,7 @@ def _give_way(connection_id: str, epoch: int, note: str) -> None:
         with writing(connection_id, epoch, CONNECTED) as connection:
             connection.sync_wanted_at = connection.sync_lease = connection.sync_lease_until = None
             connection.sync_note = note
+            _tell(connection)
     except Fenced:
         pass
 
@@ -236,3 +239,9 @@ def _keep_page(
         count = db.session.scalar(select(func.count()).where(Copy.connection_id == connection_id))
         connection.sync_note = f"Reading {name[:100]}: {count} events so far"
         connection.sync_lease_until = clock.now() + LEASE
+        _tell(connection)
+
+
+def _tell(connection: Connection) -> None:
+    """Let the member's open pages look at the card again."""
+    live.tell(db.session(), live.member(connection.member_id), "live-connections")

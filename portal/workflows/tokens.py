@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from portal import clock
+from sqlalchemy import update
+
+from portal import clock, live
 from portal.db import db, new_id
-from portal.models import Connection, Token
-from portal.models.connection import CONNECTED, NEEDS_ATTENTION
+from portal.models import Connection, Disconnection, Token
+from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
 from portal.parts import parts
 from portal.providers.base import AccessEnded, AccessExpired, AccessReason, Provider, ProviderError, Tokens, Unreachable
 from portal.vault import CannotOpen
@@ -38,6 +40,20 @@ def keep(connection: Connection, tokens: Tokens) -> None:
     row.lapses_at = max(row.lapses_at, tokens.expires_at)
     row.issued_at = clock.now()
     db.session.add(row)
+    if connection.state == DISCONNECTING:
+        tell(connection.id, tokens.expires_at)
+
+
+def tell(connection_id: str, lapses_at: datetime) -> None:
+    """Let a running disconnection's receipt name the last moment of a token, as part of the caller's transaction."""
+    told = Disconnection.lapses_at
+    db.session.execute(
+        update(Disconnection)
+        .where(Disconnection.connection_id == connection_id, Disconnection.finished_at.is_(None))
+        .where(told.is_(None) | (told < lapses_at))
+        .values(lapses_at=lapses_at)
+        .execution_options(synchronize_session="fetch")
+    )
 
 
 def with_access(connection_id: str, epoch: int, call: Callable[[str], T], *, states: tuple[str, ...] = ()) -> T:
@@ -100,7 +116,9 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
             keep(connection, tokens)
             connection.refresh_lease = connection.refresh_lease_until = None
     except Fenced:
-        dispose(provider, tokens)
+        if not dispose(provider, tokens):
+            tell(connection_id, tokens.expires_at)
+            db.session.commit()
         counters.add("tokens_disposed")
         raise
     return tokens.access_token
@@ -148,5 +166,6 @@ def needs_attention(connection_id: str, epoch: int, reason: AccessReason) -> Non
             connection.state, connection.attention_reason = NEEDS_ATTENTION, reason.value
             connection.sync_wanted_at = connection.sync_note = None
             connection.sync_lease = connection.sync_lease_until = None
+            live.tell(db.session(), live.member(connection.member_id), "live-connections")
     except Fenced:
         pass

@@ -16,9 +16,9 @@ GROUND = {"portal.clock", "portal.config"}
 MAY = {
     "routes": {"portal.web", "portal.workflows", "portal.models", "portal.parts", "portal.db", "portal.providers.base"}
     | {"portal.routes"},
-    "web": {"portal.web", "portal.models", "portal.db", "portal.parts"},
+    "web": {"portal.web", "portal.models", "portal.db", "portal.parts", "portal.live"},
     "workflows": {"portal.workflows", "portal.models", "portal.providers.base", "portal.vault", "portal.durable"}
-    | {"portal.db", "portal.parts"},
+    | {"portal.db", "portal.parts", "portal.live"},
     "providers": {"portal.providers"},
     "models": {"portal.models", "portal.db"},
     "sandbox": {"portal.sandbox"},

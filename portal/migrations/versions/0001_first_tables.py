@@ -41,6 +41,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_executors")),
     )
     op.create_table(
+        "live_events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("to", sa.String(length=80), nullable=False),
+        sa.Column("what", sa.String(length=80), nullable=False),
+        sa.Column("data", sa.String(length=200), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_live_events")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "members",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("business_id", sa.String(length=32), nullable=False),
@@ -385,6 +395,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_members_business_id"))
 
     op.drop_table("members")
+    op.drop_table("live_events")
     op.drop_table("executors")
     op.drop_table("counters")
     op.drop_table("businesses")

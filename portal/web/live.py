@@ -1,0 +1,105 @@
+"""The one stream of every page: server-sent events that name what to look at again.
+
+While a stream is open no database session and no transaction is held; an idle one costs a few bytes each 15 seconds.
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+from functools import partial
+from types import FrameType
+from typing import Any, cast
+
+from flask import Flask, Response, current_app, g, request
+from flask_login import current_user
+
+from portal import clock, live
+from portal.config import Settings
+from portal.live import ears
+from portal.live.hub import Ended, Hub, Stream
+
+KEEP_ALIVE = 15.0  # seconds between two comments; how soon a vanished browser is noticed
+LONGEST = 600.0  # seconds; then the browser comes back and has to show again who it is
+
+
+def setup(app: Flask) -> None:
+    """Make the hub; note at the beginning of each request where events stand, before anything is read."""
+    settings: Settings = app.extensions["settings"]
+    app.extensions["live"] = Hub(settings.stream_limit, ears.for_database(settings.database_url))
+    app.before_request(note_position)
+    app.add_template_global(stream_address)
+
+
+def hub() -> Hub:
+    """The hub of this process."""
+    return cast(Hub, current_app.extensions["live"])
+
+
+def note_position() -> None:
+    """What this page shows is at least as new as this."""
+    g.live_position = hub().position()
+
+
+def stream_address() -> str:
+    """Where a page connects to: its stream tells everything since the page was made. Empty for who has none."""
+    return f"/live?since={g.get('live_position', '')}" if audiences() else ""
+
+
+def audiences() -> list[str]:
+    """Who is reading: a member hears of their own things, a supporter also of the desk's."""
+    if not current_user.is_authenticated:
+        return []
+    found = [live.member(current_user.id)]
+    return [*found, live.SUPPORT] if current_user.is_support() else found
+
+
+def stream() -> Response:
+    """The stream. 503 beyond the cap: the page then looks by itself from time to time."""
+    own = audiences()
+    if not own:
+        return Response(status=401)
+    opened = hub().open(own, request.headers.get("Last-Event-ID") or request.args.get("since", ""))
+    if opened is None:
+        return Response(status=503, headers={"Retry-After": "30"})
+    answer = Response(_tell(hub(), opened), mimetype="text/event-stream")
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
+    answer.call_on_close(partial(hub().close, opened))  # also when the server never begins to read it
+    return answer
+
+
+def _tell(of: Hub, stream: Stream) -> Iterator[str]:
+    until = clock.monotonic() + LONGEST * random.uniform(0.9, 1.1)  # noqa: S311 - spreads the returns
+    try:
+        yield "retry: 500\n\n"
+        while clock.monotonic() < until:
+            for number, event in stream.wait(KEEP_ALIVE):
+                yield f"id: {number}\nevent: {event.what}\ndata: {event.data}\n\n"
+            yield ":\n\n"
+    except Ended:
+        return
+    finally:
+        of.close(stream)
+
+
+def end_on_signals(app: Flask) -> None:
+    """End all streams as soon as the server is told to stop, so that a graceful stop has nothing to wait for.
+
+    Called by wsgi.py in the main thread, after the server has set its own handlers; these still run.
+    """
+    ours: Hub = app.extensions["live"]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        before: Any = signal.getsignal(number)
+
+        def handle(got: int, frame: FrameType | None, before: Any = before) -> None:
+            ours.end()
+            if callable(before):
+                before(got, frame)
+            elif before == signal.SIG_DFL:
+                signal.signal(got, signal.SIG_DFL)
+                signal.raise_signal(got)
+
+        signal.signal(number, handle)

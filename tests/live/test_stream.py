@@ -1,0 +1,98 @@
+"""GET /live: for whom, what it tells, and that it holds nothing while it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Context
+
+import pytest
+from flask import Flask
+from sqlalchemy import event as watch
+
+from portal import live
+from portal.db import db
+from portal.live import ears
+from tests.world import Visitor, World
+
+
+@contextmanager
+def streaming(visitor: Visitor, query: str = "", **headers: str) -> Iterator[Iterator[bytes]]:
+    """The chunks of an open stream, read one at a time."""
+    client = visitor.client._client
+    answer = Context().run(client.get, f"/live{query}", headers=headers, buffered=False)
+    assert answer.status_code == 200, answer.status
+    assert answer.mimetype == "text/event-stream"
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert answer.headers["Cache-Control"] == "no-store"
+    try:
+        yield answer.iter_encoded()
+    finally:
+        answer.close()
+
+
+def until(chunks: Iterator[bytes], wanted: str, most: int = 20) -> str:
+    """Read on until an event comes."""
+    seen = ""
+    for _ in range(most):
+        seen += next(chunks).decode()
+        if f"event: {wanted}\n" in seen:
+            return seen
+    raise AssertionError(f"no {wanted} in {seen}")
+
+
+def test_it_works(alice: Visitor, world: World) -> None:
+    page = alice.get("/integrations")
+    place = page.find(id="live")
+    assert place is not None
+    assert str(place["hx-sse:connect"]).startswith("/live?since=")
+    with streaming(alice) as chunks:
+        until(chunks, live.LOOK_AGAIN)
+        alice.connect("adele@contoso.example")
+        until(chunks, "live-connections")
+        world.work()
+        page = alice.get("/integrations")
+        alice.press("Disconnect from Microsoft")
+        alice.press("Disconnect")
+        world.work()
+        until(chunks, f"live-disconnection-{world.disconnection().id}", most=60)
+
+
+def test_strangers_have_none_and_pages_do_not_ask_for_it(anybody: Visitor) -> None:
+    assert anybody.get("/help").find(id="live") is None
+    assert anybody.client.get("/live").status_code == 401
+
+
+def test_beyond_the_cap_the_answer_is_503_and_the_stream_frees_its_place(app: Flask, alice: Visitor) -> None:
+    app.extensions["live"].limit = 1
+    with streaming(alice):
+        assert alice.client.get("/live").status_code == 503
+    with streaming(alice):
+        assert app.extensions["live"].count() == 1
+    assert app.extensions["live"].count() == 0
+
+
+def test_a_stream_that_waits_asks_the_database_nothing(
+    app: Flask, alice: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.web.live.KEEP_ALIVE", 0.02)
+    app.extensions["live"].listen = lambda hub: None
+    statements: list[str] = []
+    with streaming(alice) as chunks:
+        next(chunks)
+        watch.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+        for _ in range(10):
+            next(chunks)
+        assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert statements == []
+
+
+def test_the_watcher_of_sqlite_reads_the_table_only_after_a_commit(app: Flask, alice: Visitor) -> None:
+    assert ears.LOOK_EVERY <= 0.1
+    with streaming(alice) as chunks:
+        until(chunks, live.LOOK_AGAIN)
+        live.tell(db.session(), live.SUPPORT, "live-desk")  # not for Alice
+        db.session.commit()
+        live.tell(db.session(), live.EVERYBODY, "live-news")
+        db.session.commit()
+        assert "live-desk" not in until(chunks, "live-news")
