@@ -7,7 +7,7 @@ import logging
 
 from sqlalchemy import delete, select
 
-from portal.db import db
+from portal.db import db, reads_only
 from portal.models import Connection, Subscription
 from portal.models.connection import CONNECTED
 from portal.parts import parts
@@ -18,6 +18,8 @@ from portal.workflows.subscribe import CLIENT_STATE
 
 logger = logging.getLogger("portal.receive")
 
+LOOK_UP = 500  # subscriptions looked up with one question
+
 
 def notifications(integration: str, body: bytes) -> int:
     """Take a delivery; returns how many connections will sync because of it. Nothing in it is trusted but its hint."""
@@ -26,16 +28,35 @@ def notifications(integration: str, body: bytes) -> int:
     except Rejected:
         logger.warning("a delivery that is no notification was dropped")
         return 0
-    woken = {connection_id for note in found for connection_id in _judge(note)}
+    notes = list(dict.fromkeys(found))  # what is repeated is judged once
+    known = _known({note.subscription_id for note in notes})
+    woken = {connection_id for note in notes if note.subscription_id in known for connection_id in _judge(note)}
+    _drop(sum(note.subscription_id not in known for note in notes))
     return sum(sync.want(connection_id) for connection_id in woken)
+
+
+def _known(named: set[str]) -> set[str]:
+    """Those that exist, in few questions: anybody can post here, and a delivery may name thousands."""
+    ids, found = sorted(named), set[str]()
+    with reads_only():
+        for at in range(0, len(ids), LOOK_UP):
+            some = ids[at : at + LOOK_UP]
+            found |= set(db.session.scalars(select(Subscription.provider_id).where(Subscription.provider_id.in_(some))))
+        db.session.rollback()
+    return found
+
+
+def _drop(number: int) -> None:
+    if number:
+        counters.add("late_notifications", number)
+        logger.info("%d notifications for no living subscription were dropped", number)
 
 
 def _judge(note: Notification) -> list[str]:
     row = db.session.scalar(select(Subscription).where(Subscription.provider_id == note.subscription_id))
     if row is None or not _is_ours(row, note.client_state):
         db.session.rollback()
-        counters.add("late_notifications")
-        logger.info("a notification for no living subscription was dropped")
+        _drop(1)
         return []
     connection = db.session.get_one(Connection, row.connection_id)
     woken = list(
