@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 from flask import Flask, Response, g, request
 
 from .context import now, storage
-from .storage import Call, digest, new_id
+from .ids import digest, new_id
+from .records.desk import Call
 
 SECRET = frozenset(
     {

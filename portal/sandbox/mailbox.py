@@ -12,7 +12,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from .storage import Calendar, Event, Mailbox, Storage
+from .records.mailbox import Calendar, Event, Mailbox
+from .storage import Storage
 
 
 def new_item_id(prefix: str = "AAMkAD") -> str:

@@ -7,8 +7,11 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from .config import Config
+from .ids import CONSUMERS, digest
 from .mailbox import add_calendar, add_event, add_exception
-from .storage import CONSUMERS, Client, Event, Person, Secret, Storage, Tenant, digest
+from .records.identity import Client, Person, Secret, Tenant
+from .records.mailbox import Event
+from .storage import Storage
 
 CONTOSO = "11111111-2222-4333-8444-555555555555"
 WINGTIP = "66666666-7777-4888-9999-000000000000"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .storage import Person, Storage
+from .records.identity import Person
+from .storage import Storage
 
 
 def sign_out_everywhere(storage: Storage, person: Person) -> None:

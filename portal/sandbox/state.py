@@ -15,22 +15,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from . import storage as shapes
+from .records import identity, mailbox
 from .storage import Storage
 
 # Attribute of the storage to the type of its values; everything else is of the moment.
 KEPT: dict[str, Any] = {
-    "tenants": dict[str, shapes.Tenant],
-    "people": dict[str, shapes.Person],
-    "clients": dict[str, shapes.Client],
-    "principals": dict[str, shapes.ServicePrincipal],
-    "grants": dict[str, shapes.Grant],
-    "refresh_tokens": dict[str, shapes.RefreshToken],
-    "access_tokens": dict[str, shapes.AccessToken],
-    "sessions": dict[str, shapes.BrowserSession],
-    "mailboxes": dict[str, shapes.Mailbox],
-    "subscriptions": dict[str, shapes.Subscription],
-    "requests": list[shapes.ApprovalRequest],
+    "tenants": dict[str, identity.Tenant],
+    "people": dict[str, identity.Person],
+    "clients": dict[str, identity.Client],
+    "principals": dict[str, identity.ServicePrincipal],
+    "grants": dict[str, identity.Grant],
+    "refresh_tokens": dict[str, identity.RefreshToken],
+    "access_tokens": dict[str, identity.AccessToken],
+    "sessions": dict[str, identity.BrowserSession],
+    "mailboxes": dict[str, mailbox.Mailbox],
+    "subscriptions": dict[str, mailbox.Subscription],
+    "requests": list[identity.ApprovalRequest],
 }
 PAUSE = 0.5  # seconds between two saves, at least
 

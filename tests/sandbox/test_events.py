@@ -211,7 +211,7 @@ changes = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=changes, recurrence=st.none() | st.fixed_dictionaries({"pattern": pattern, "range": limits}))
 def test_whatever_is_sent_is_taken_or_refused(
     graph: Graph, change: dict[str, Any], recurrence: dict[str, Any] | None

@@ -12,10 +12,13 @@ from ..graph.event_input import draft, from_draft
 from ..identity.consent import end, grant
 from ..identity.keys import KeyRing
 from ..identity.scopes import PERMISSIONS
+from ..ids import CONSUMERS, digest, new_id
 from ..mailbox import add_calendar, change_event, move_event, remove_calendar, remove_event
+from ..records.identity import Person, Secret, Tenant
+from ..records.mailbox import Calendar, Event
 from ..seed import fill, more, seed
 from ..sessions import sign_out_everywhere
-from ..storage import CONSUMERS, Calendar, Event, Person, Secret, Storage, Tenant, digest, new_id
+from ..storage import Storage
 
 
 class Refused(ValueError):

@@ -11,10 +11,12 @@ from ..context import config, storage
 from ..graph.courier import Courier
 from ..guard import cross_site
 from ..identity.keys import KeyRing
-from ..storage import CONSUMERS, Person
+from ..ids import CONSUMERS
+from ..records.identity import Person
 from . import actions, faults, report
 from .actions import Refused, person
-from .faults import AFTER, BEFORE, ENDPOINTS, BadFault
+from .faults import BEFORE, ENDPOINTS, BadFault
+from .spoil import AFTER
 
 blueprint = Blueprint("desk", __name__)
 

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..identity.token import why_dead
-from ..storage import AccessToken, Call, Delivery, Grant, Person, RefreshToken, Storage, Subscription
+from ..records.desk import Call
+from ..records.identity import AccessToken, Grant, Person, RefreshToken
+from ..records.mailbox import Delivery, Subscription
+from ..storage import Storage
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from ..context import storage
 from ..mailbox import add_calendar, remove_calendar
-from ..storage import Calendar, Mailbox
+from ..records.mailbox import Calendar, Mailbox
 from .caller import READ, READ_BASIC, WRITE, Caller, mailbox_of
 from .errors import GraphError, bad_request, not_found
 from .odata import collection, reply, select

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from flask import g, request
 
 from ..context import now, storage
-from ..storage import GRAPH_APP, AccessToken, Mailbox, Person, digest
+from ..ids import GRAPH_APP, digest
+from ..records.identity import AccessToken, Person
+from ..records.mailbox import Mailbox
 from .errors import GraphError
 from .paths import named_user
 

@@ -13,7 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..storage import Delivery, Grant, Storage, Subscription, new_id
+from ..ids import new_id
+from ..records.identity import Grant
+from ..records.mailbox import Delivery, Subscription
+from ..storage import Storage
 from . import post
 from .post import HandshakeFailed as HandshakeFailed
 from .shape import iso_fine

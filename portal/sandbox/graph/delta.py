@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, g, request
 
 from ..context import graph_origin, storage
+from ..ids import new_secret
 from ..mailbox import find_event, occurrence_id
-from ..storage import Delta, Mailbox, new_secret
+from ..records.mailbox import Delta, Mailbox
 from .calendars import find_calendar, window
 from .caller import READ_BASIC, Caller, immutable_ids, mailbox_of, prefer
 from .errors import GraphError, bad_request

@@ -8,8 +8,9 @@ from flask import Blueprint, Response
 
 from ..context import storage
 from ..identity import consent
+from ..ids import GRAPH_APP
+from ..records.identity import AccessToken, Person, ServicePrincipal
 from ..sessions import sign_out_everywhere
-from ..storage import GRAPH_APP, AccessToken, Person, ServicePrincipal
 from .calendars import body
 from .caller import bearer, person_with
 from .errors import bad_request, not_found
@@ -62,6 +63,18 @@ def list_principals() -> Response:
     """https://learn.microsoft.com/graph/api/serviceprincipal-list"""
     rows = [principal_json(held) for held in _known(administrator(*READ, role=False))]
     return collection(context("servicePrincipals"), rows)
+
+
+@blueprint.get("/v1.0/servicePrincipals(appId='<application>')")
+def get_principal_of(application: str) -> Response:
+    """https://learn.microsoft.com/graph/api/serviceprincipal-get: its own an application reads without a permission."""
+    token = bearer()
+    if token.oid or token.client != application:
+        token = administrator(*READ, role=False)
+    held = next((each for each in _known(token) if each.client == application), None)
+    if held is None:
+        raise not_found("Request_ResourceNotFound")
+    return reply({"@odata.context": context("servicePrincipals/$entity"), **select(principal_json(held))})
 
 
 @blueprint.get("/v1.0/servicePrincipals/<key>")

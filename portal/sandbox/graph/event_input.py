@@ -7,7 +7,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from ..mailbox import add_event
-from ..storage import Event, Storage
+from ..records.mailbox import Event
+from ..storage import Storage
 from .errors import bad_request
 from .recur import dates
 from .zones import UnknownZone, zone

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from ..context import storage
 from ..mailbox import add_exception, cancel_occurrence, change_event, find_event, remove_event
-from ..storage import Event
+from ..records.mailbox import Event
 from .calendars import body, find_calendar, window
 from .caller import READ, WRITE, Caller, mailbox_of
 from .errors import GraphError, not_found

@@ -12,7 +12,8 @@ from flask import Blueprint, Response
 from ..context import storage
 from ..identity import consent
 from ..identity.scopes import PERMISSIONS
-from ..storage import GRAPH_APP, AccessToken, Grant, Person
+from ..ids import GRAPH_APP
+from ..records.identity import AccessToken, Grant, Person
 from .calendars import body
 from .caller import bearer
 from .errors import GraphError, bad_request, not_found

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 
 from ..context import graph_origin, storage
 from ..identity.issue import subject
-from ..storage import Person
+from ..records.identity import Person
 from .caller import bearer, person_with, unauthorized
 from .odata import reply, select
 from .shape import context

@@ -9,7 +9,7 @@ import urllib.request
 from typing import Any
 from urllib.parse import quote
 
-from ..storage import new_id
+from ..ids import new_id
 
 AGENT = "Coordinoter sandbox (not Microsoft)"
 

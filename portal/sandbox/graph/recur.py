@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ..mailbox import occurrence_id
-from ..storage import Event, Mailbox
+from ..records.mailbox import Event, Mailbox
 from .zones import to_utc
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -14,7 +14,8 @@ from flask import g
 
 from ..context import graph_origin, storage
 from ..mailbox import occurrence_id
-from ..storage import Calendar, Event, Person
+from ..records.identity import Person
+from ..records.mailbox import Calendar, Event
 from .caller import Caller, immutable_ids, prefer
 from .errors import bad_request
 from .recur import Item

@@ -10,7 +10,8 @@ from flask import Blueprint, Response, current_app
 
 from ..config import LOOPBACK_HOSTS
 from ..context import now, storage
-from ..storage import Subscription, new_id
+from ..ids import new_id
+from ..records.mailbox import Subscription
 from .calendars import body
 from .caller import READ_BASIC, Caller, immutable_ids, person_with
 from .courier import Courier, HandshakeFailed

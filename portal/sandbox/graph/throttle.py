@@ -13,7 +13,7 @@ from datetime import timedelta
 from flask import Flask, g, request
 
 from ..context import now, storage
-from ..storage import digest
+from ..ids import digest
 from .errors import GraphError
 
 AT_A_TIME = 4

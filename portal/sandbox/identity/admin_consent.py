@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from ..context import now, storage
-from ..storage import Flow, digest, new_secret
+from ..ids import digest, new_secret
+from ..records.identity import Flow
 from . import answer, pages
 from .authorize import asked_scopes, check_client
 from .errors import IdentityError

@@ -7,7 +7,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from flask import Response, make_response, redirect, render_template, request
 
 from ..context import graph_origin, login_origin, now, storage
-from ..storage import Code, Flow, Person, digest, new_id, new_secret
+from ..ids import digest, new_id, new_secret
+from ..records.identity import Code, Flow, Person
 from .errors import EXPLAINED, IdentityError
 from .keys import b64url
 from .scopes import parse

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from ..context import graph_origin, now, storage
-from ..storage import Flow, Person, digest, new_secret
+from ..ids import digest, new_secret
+from ..records.identity import Flow, Person
 from . import answer, consent, pages
 from .cookies import current_session
 from .errors import IdentityError

@@ -15,7 +15,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from ..context import login_origin, now, storage
-from ..storage import Client, digest
+from ..ids import digest
+from ..records.identity import Client
 from .errors import IdentityError
 from .keys import b64url
 

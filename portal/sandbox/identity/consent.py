@@ -8,7 +8,9 @@ import uuid
 from flask import Response, make_response, render_template
 
 from ..context import graph_origin, now, storage
-from ..storage import CONSUMERS, ApprovalRequest, Client, Flow, Grant, Person, Storage
+from ..ids import CONSUMERS
+from ..records.identity import ApprovalRequest, Client, Flow, Grant, Person
+from ..storage import Storage
 from . import answer
 from .errors import IdentityError
 from .scopes import OIDC, PERMISSIONS, Asked, needs_admin, parse

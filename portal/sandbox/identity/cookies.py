@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Response, request
 
 from ..context import login_origin, now, storage
-from ..storage import BrowserSession, Person, digest, new_secret
+from ..ids import digest, new_secret
+from ..records.identity import BrowserSession, Person
 
 COOKIE = "sandbox_session"
 

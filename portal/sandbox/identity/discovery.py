@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from ..context import graph_origin, login_origin, storage
-from ..storage import CONSUMERS
+from ..ids import CONSUMERS
 from .keys import KeyRing
 from .tenants import check
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..storage import new_id
+from ..ids import new_id
 
 # number: (error, text)
 CODES: dict[int, tuple[str, str]] = {

@@ -10,17 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..context import login_origin, now, storage
-from ..storage import (
-    GRAPH_APP,
-    AccessToken,
-    Client,
-    Person,
-    RefreshToken,
-    ServicePrincipal,
-    digest,
-    new_id,
-    new_secret,
-)
+from ..ids import GRAPH_APP, digest, new_id, new_secret
+from ..records.identity import AccessToken, Client, Person, RefreshToken, ServicePrincipal
 from .answer import client_info
 from .discovery import keys
 from .keys import b64url

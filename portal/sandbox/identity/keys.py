@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
-from ..storage import CONSUMERS
+from ..ids import CONSUMERS
 
 
 def b64url(data: bytes) -> str:

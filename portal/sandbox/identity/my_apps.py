@@ -10,7 +10,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 
 from ..context import storage
 from ..guard import cross_site
-from ..storage import Person
+from ..records.identity import Person
 from . import consent
 from .answer import error_page
 from .cookies import current_session, remember

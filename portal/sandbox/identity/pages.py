@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, make_response, render_template, request
 
 from ..context import now, storage
-from ..storage import CONSUMERS, Flow, Person, digest
+from ..ids import CONSUMERS, digest
+from ..records.identity import Flow, Person
 from . import answer, consent
 from .cookies import current_session, remember
 from .errors import IdentityError

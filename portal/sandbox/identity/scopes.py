@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..storage import GRAPH_APP, Tenant
+from ..ids import GRAPH_APP
+from ..records.identity import Tenant
 
 OIDC = ("openid", "profile", "email", "offline_access")
 REAL_GRAPH = "https://graph.microsoft.com"

@@ -5,7 +5,9 @@ Follows https://learn.microsoft.com/entra/identity-platform/v2-protocols#endpoin
 
 from __future__ import annotations
 
-from ..storage import CONSUMERS, Person, Storage
+from ..ids import CONSUMERS
+from ..records.identity import Person
+from ..storage import Storage
 from .errors import IdentityError
 
 SHARED = ("common", "organizations", "consumers")

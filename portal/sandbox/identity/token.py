@@ -12,7 +12,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from ..context import graph_origin, login_origin, now, storage
-from ..storage import CONSUMERS, Client, Code, Person, RefreshToken, Storage, digest
+from ..ids import CONSUMERS, digest
+from ..records.identity import Client, Code, Person, RefreshToken
+from ..storage import Storage
 from . import issue
 from .authorize import asked_scopes
 from .clients import authenticate
