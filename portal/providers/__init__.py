@@ -21,9 +21,9 @@ def make(
     tenant: str,
     client_id: str,
     client_secret: str,
-    certificate: bytes,
     timeout: float,
     base_url: str,
+    certificate: bytes = b"",
     now: Callable[[], datetime] = _now,
 ) -> dict[str, Provider]:
     """Every provider, by slug. `base_url` tells Microsoft's operators whom to ask about our calls (RFC 9110 10.1.5)."""
