@@ -23,4 +23,5 @@ class Answer(Base):
     article: Mapped[str] = mapped_column(String(100))
     reader: Mapped[str] = mapped_column(String(40))
     face: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(500), default="")
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now)

@@ -38,6 +38,9 @@ class Disconnection(Base):
     lapses_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     subscription_ends_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     mailed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    started_by_id: Mapped[str | None] = mapped_column(ForeignKey("members.id"))
+    reason: Mapped[str] = mapped_column(String(300), default="")
+    """Why support, or an admin, began it for the member; empty when they did it themselves."""
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # What came after: what only the person can do, and whether looking again found it done. Not part of the receipt.
     said_done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -46,7 +49,8 @@ class Disconnection(Base):
     check_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     check_finding: Mapped[str | None] = mapped_column(String(20))
-    member: Mapped[Member] = relationship()
+    member: Mapped[Member] = relationship(foreign_keys=[member_id])
+    started_by: Mapped[Member | None] = relationship(foreign_keys=[started_by_id])
     steps: Mapped[list[DisconnectionStep]] = relationship(order_by="DisconnectionStep.position")
 
     def is_finished(self) -> bool:

@@ -17,9 +17,16 @@ def upgrade() -> None:
         sa.Column("article", sa.String(length=100), nullable=False),
         sa.Column("reader", sa.String(length=40), nullable=False),
         sa.Column("face", sa.String(length=10), nullable=False),
+        sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_answers")),
         sa.UniqueConstraint("article", "reader", name=op.f("uq_answers_article")),
+    )
+    op.create_table(
+        "article_views",
+        sa.Column("article", sa.String(length=100), nullable=False),
+        sa.Column("views", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("article", name=op.f("pk_article_views")),
     )
     op.create_table(
         "businesses",
@@ -131,6 +138,39 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_connections_sign_in_state_hash"), ["sign_in_state_hash"], unique=False)
 
     op.create_table(
+        "conversations",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("member_id", sa.String(length=32), nullable=True),
+        sa.Column("visitor", sa.String(length=64), nullable=True),
+        sa.Column("reply_to", sa.String(length=254), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("assigned_id", sa.String(length=32), nullable=True),
+        sa.Column("page", sa.String(length=300), nullable=False),
+        sa.Column("article", sa.String(length=100), nullable=False),
+        sa.Column("situation", sa.JSON(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.Column("person_reached", sa.Integer(), nullable=False),
+        sa.Column("person_read", sa.Integer(), nullable=False),
+        sa.Column("support_reached", sa.Integer(), nullable=False),
+        sa.Column("support_read", sa.Integer(), nullable=False),
+        sa.Column("mailed", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["assigned_id"], ["members.id"], name=op.f("fk_conversations_assigned_id_members")),
+        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_conversations_member_id_members")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
+    )
+    with op.batch_alter_table("conversations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_conversations_article"), ["article"], unique=False)
+        batch_op.create_index(batch_op.f("ix_conversations_assigned_id"), ["assigned_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_conversations_last_at"), ["last_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_conversations_member_id"), ["member_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_conversations_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_conversations_visitor"), ["visitor"], unique=False)
+
+    op.create_table(
         "disconnections",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("connection_id", sa.String(length=32), nullable=False),
@@ -149,6 +189,8 @@ def upgrade() -> None:
         sa.Column("lapses_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("subscription_ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_by_id", sa.String(length=32), nullable=True),
+        sa.Column("reason", sa.String(length=300), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("said_done_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("check_state_hash", sa.String(length=64), nullable=True),
@@ -157,6 +199,9 @@ def upgrade() -> None:
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("check_finding", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_disconnections_member_id_members")),
+        sa.ForeignKeyConstraint(
+            ["started_by_id"], ["members.id"], name=op.f("fk_disconnections_started_by_id_members")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_disconnections")),
         sa.UniqueConstraint("connection_id", name=op.f("uq_disconnections_connection_id")),
     )
@@ -198,6 +243,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_meetings_business_id"), ["business_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_meetings_organizer_id"), ["organizer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_meetings_starts_at"), ["starts_at"], unique=False)
+
+    op.create_table(
+        "presences",
+        sa.Column("member_id", sa.String(length=32), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_presences_member_id_members")),
+        sa.PrimaryKeyConstraint("member_id", name=op.f("pk_presences")),
+    )
+    op.create_table(
+        "self_checks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("member_id", sa.String(length=32), nullable=False),
+        sa.Column("about_id", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_self_checks_member_id_members")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_self_checks")),
+    )
+    with op.batch_alter_table("self_checks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_self_checks_member_id"), ["member_id"], unique=False)
 
     op.create_table(
         "calendars",
@@ -244,6 +309,28 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("disconnection_steps", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_disconnection_steps_disconnection_id"), ["disconnection_id"], unique=False)
+
+    op.create_table(
+        "entries",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("conversation_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("sent_as", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("by_support", sa.Boolean(), nullable=False),
+        sa.Column("author_id", sa.String(length=32), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["author_id"], ["members.id"], name=op.f("fk_entries_author_id_members")),
+        sa.ForeignKeyConstraint(
+            ["conversation_id"], ["conversations.id"], name=op.f("fk_entries_conversation_id_conversations")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entries")),
+        sa.UniqueConstraint("conversation_id", "number", name=op.f("uq_entries_conversation_id")),
+        sa.UniqueConstraint("conversation_id", "sent_as", name="uq_entries_sent_as"),
+    )
+    with op.batch_alter_table("entries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_entries_conversation_id"), ["conversation_id"], unique=False)
 
     op.create_table(
         "placements",
@@ -306,6 +393,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_tokens")),
     )
     op.create_table(
+        "attachments",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("entry_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_attachments_entry_id_entries")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attachments")),
+        sa.UniqueConstraint("entry_id", name=op.f("uq_attachments_entry_id")),
+    )
+    op.create_table(
         "copies",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("connection_id", sa.String(length=32), nullable=False),
@@ -341,6 +439,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_copies_calendar_id"))
 
     op.drop_table("copies")
+    op.drop_table("attachments")
     op.drop_table("tokens")
     with op.batch_alter_table("subscriptions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_subscriptions_connection_id"))
@@ -352,6 +451,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_placements_connection_id"))
 
     op.drop_table("placements")
+    with op.batch_alter_table("entries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_entries_conversation_id"))
+
+    op.drop_table("entries")
     with op.batch_alter_table("disconnection_steps", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_disconnection_steps_disconnection_id"))
 
@@ -360,6 +463,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_calendars_connection_id"))
 
     op.drop_table("calendars")
+    with op.batch_alter_table("self_checks", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_self_checks_member_id"))
+
+    op.drop_table("self_checks")
+    op.drop_table("presences")
     with op.batch_alter_table("meetings", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_meetings_starts_at"))
         batch_op.drop_index(batch_op.f("ix_meetings_organizer_id"))
@@ -376,6 +484,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_disconnections_check_state_hash"))
 
     op.drop_table("disconnections")
+    with op.batch_alter_table("conversations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_conversations_visitor"))
+        batch_op.drop_index(batch_op.f("ix_conversations_state"))
+        batch_op.drop_index(batch_op.f("ix_conversations_member_id"))
+        batch_op.drop_index(batch_op.f("ix_conversations_last_at"))
+        batch_op.drop_index(batch_op.f("ix_conversations_assigned_id"))
+        batch_op.drop_index(batch_op.f("ix_conversations_article"))
+
+    op.drop_table("conversations")
     with op.batch_alter_table("connections", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_connections_sign_in_state_hash"))
         batch_op.drop_index(batch_op.f("ix_connections_replaces_id"))
@@ -399,5 +516,6 @@ def downgrade() -> None:
     op.drop_table("executors")
     op.drop_table("counters")
     op.drop_table("businesses")
+    op.drop_table("article_views")
     op.drop_table("answers")
     # ### end Alembic commands ###
