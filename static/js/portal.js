@@ -103,10 +103,12 @@
     document.querySelector("dialog[data-modal][open]")?.close();
     const target = typeof ctx.target === "string" ? document.querySelector(ctx.target) : byId(ctx.target?.id);
     if (!target) return;
+    byId("notice")?.remove(); // what it said was about the step before
     announce(target.querySelector("[data-announce]")?.textContent.trim());
-    const wanted = first(target, '[data-focus="always"]') ?? first(target, "[data-focus]");
+    const pressed = byId(ctx.request?.submitter?.id);
     const lost = document.activeElement === document.body || !document.activeElement?.isConnected;
-    if (wanted && (lost || wanted.dataset.focus === "always")) focusOn(wanted);
+    const wanted = first(target, '[data-focus="always"]') ?? (lost ? (pressed ?? first(target, "[data-focus]")) : null);
+    focusOn(wanted);
   });
 
   // --- when the portal does not answer -------------------------------------------------------------------------------
