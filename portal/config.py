@@ -18,6 +18,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from portal.hours import Hours
+
 ROOT = Path(__file__).resolve().parent.parent
 
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com"
@@ -55,6 +57,8 @@ class Settings:
     mail_url: str = field(default="", repr=False)
     mail_from: str = ""
     metrics_token: str = field(default="", repr=False)
+    support_hours: Hours | None = None
+    conversation_days: float = 90
 
     @property
     def webhook_url(self) -> str:
@@ -107,6 +111,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         mail_url=_mail(environ),
         mail_from=environ.get("PORTAL_MAIL_FROM", ""),
         metrics_token=environ.get("PORTAL_METRICS_TOKEN", ""),
+        support_hours=_hours(environ),
+        conversation_days=_seconds(environ, "PORTAL_CONVERSATION_DAYS", 90),
         retry_first=_seconds(environ, "PORTAL_RETRY_FIRST", 1),
         retry_longest=_seconds(environ, "PORTAL_RETRY_LONGEST", 30),
         stream_limit=int(_seconds(environ, "PORTAL_STREAM_LIMIT", 1000)),
@@ -175,6 +181,14 @@ def _mail(environ: Mapping[str, str]) -> str:
     if url and "@" not in environ.get("PORTAL_MAIL_FROM", ""):
         raise ConfigError("PORTAL_MAIL_FROM must be the sender's address when PORTAL_MAIL_URL is set.")
     return url
+
+
+def _hours(environ: Mapping[str, str]) -> Hours | None:
+    text = environ.get("PORTAL_SUPPORT_HOURS", "").strip()
+    try:
+        return Hours.read(text) if text else None
+    except (ValueError, KeyError):
+        raise ConfigError("PORTAL_SUPPORT_HOURS must look like: Mon-Fri 09:00-17:00 Europe/Berlin.") from None
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

@@ -83,10 +83,13 @@ BY_NAME = {step.name: step for step in STEPS}
 # --- the click ------------------------------------------------------------------------------------------------------
 
 
-def begin(connection_id: str, member_id: str, *, remove_meetings: bool = False) -> Disconnection | None:
+def begin(
+    connection_id: str, member_id: str, *, remove_meetings: bool = False, reason: str = ""
+) -> Disconnection | None:
     """The fence, in one transaction: state, epoch, the disconnection with its steps, and its durable run.
 
-    A second click, tab or POST gets the same disconnection. None when there is nothing to disconnect.
+    A second click, tab or POST gets the same disconnection. `reason` is why somebody else than the member does it; both
+    stand on the receipt's page. None when there is nothing to disconnect.
     """
     cancel_attempts(connection_id)  # before our own row is locked: a returning sign-in locks in this order too
     connection = db.session.scalar(
@@ -115,6 +118,8 @@ def begin(connection_id: str, member_id: str, *, remove_meetings: bool = False) 
         subscriptions=held.subscriptions,
         meetings=held.meetings,
         remove_meetings=remove_meetings,
+        started_by_id=member_id,
+        reason=reason[:300],
         started_at=now,
         deadline_at=now + timedelta(seconds=parts().settings.disconnect_deadline),
         lapses_at=token.lapses_at if token else None,
@@ -127,7 +132,7 @@ def begin(connection_id: str, member_id: str, *, remove_meetings: bool = False) 
     ended = stop_syncing(Work(disconnection.id))
     first.started_at = first.ended_at = now
     first.attempts, first.outcome, first.detail = 1, ended.outcome, ended.detail
-    record("connection:disconnect", member_id=member_id, connection_id=connection_id)
+    record("connection:disconnect", member_id=member_id, connection_id=connection_id, detail=reason[:300])
     db.session.flush()
     durable.enqueue(db.session(), "disconnect", disconnection.id, run_id=disconnection.id)
     live.tell(db.session(), live.member(connection.member_id), "live-connections")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import smtplib
-import ssl
 from email.message import EmailMessage
-from urllib.parse import unquote, urlsplit
 
 from portal import clock
 from portal.db import db
 from portal.models import Disconnection
 from portal.parts import parts
+from portal.workflows import mail
 from portal.workflows.promise import Work, at
 
 logger = logging.getLogger("portal.notice")
@@ -49,7 +48,7 @@ def send(work: Work) -> str:
     db.session.rollback()
     for _ in range(TRIES):
         try:
-            _deliver(settings.mail_url, message, settings.remote_timeout)
+            mail.deliver(message)
         except (OSError, smtplib.SMTPException) as error:
             logger.warning("the notice of disconnection %s was not sent: %s", work.id, type(error).__name__)
             continue
@@ -60,31 +59,7 @@ def send(work: Work) -> str:
 
 
 def _write(row: Disconnection) -> EmailMessage:
-    settings = parts().settings
-    message = EmailMessage()
-    message["Subject"] = "Outlook Calendar was disconnected from Coordinoter"
-    message["From"], message["To"] = settings.mail_from, row.member.email
-    message["Message-ID"] = f"<disconnection-{row.id}@{urlsplit(settings.base_url).hostname}>"
-    message["Date"] = clock.now()
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday answers, please
-    link = f"{settings.base_url}/disconnections/{row.id}"
-    message.set_content(TEXT.format(name=row.member.name, when=at(clock.now()), link=link))
-    return message
-
-
-def _deliver(mail_url: str, message: EmailMessage, timeout: float) -> None:
-    """`smtp://` (STARTTLS whenever the server offers it) or `smtps://`, with user and password if the URL has them."""
-    url = urlsplit(mail_url)
-    host, tls = url.hostname or "localhost", ssl.create_default_context()
-    if url.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, url.port or 465, timeout=timeout, context=tls)
-    else:
-        server = smtplib.SMTP(host, url.port or 25, timeout=timeout)
-    with server:
-        server.ehlo()
-        if url.scheme == "smtp" and server.has_extn("starttls"):
-            server.starttls(context=tls)
-            server.ehlo()
-        if url.username:
-            server.login(unquote(url.username), unquote(url.password or ""))
-        server.send_message(message)
+    link = f"{parts().settings.base_url}/disconnections/{row.id}"
+    text = TEXT.format(name=row.member.name, when=at(clock.now()), link=link)
+    subject = "Outlook Calendar was disconnected from Coordinoter"
+    return mail.write(row.member.email, subject, text, f"disconnection-{row.id}")
