@@ -21,6 +21,7 @@ SECRET = frozenset(
         "refresh_token",
         "access_token",
         "id_token",
+        "id_token_hint",
         "password",
         "assertion",
         "device_code",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import secrets
@@ -201,6 +202,8 @@ class Listener:
         self.statuses: list[int] = []  # answers to come, before 202 again
         self.echo = True
         self.pause = 0.0  # seconds before a handshake is answered
+        self.hold = threading.Event()  # notifications are answered once it is set
+        self.hold.set()
         self.arrived = threading.Condition()
 
         outer = self
@@ -243,6 +246,11 @@ class Listener:
             if handler.headers.get_content_type() == "application/json":
                 self.received += json.loads(body)["value"]
             self.arrived.notify_all()
+        self.hold.wait(30)
+        with contextlib.suppress(OSError):  # the sender may have given up
+            self.answer(handler, status)
+
+    def answer(self, handler: BaseHTTPRequestHandler, status: int) -> None:
         handler.send_response(status)
         handler.send_header("Content-Length", "0")
         handler.end_headers()
@@ -258,5 +266,6 @@ class Listener:
 def listener() -> Iterator[Listener]:
     held = Listener()
     yield held
+    held.hold.set()
     held.http.shutdown()
     held.http.server_close()

@@ -39,6 +39,12 @@ def test_me_is_the_person_of_the_token(graph: Graph, browser: Browser) -> None:
     assert (info["name"], info["email"]) == ("Adele Vance", "adele@contoso.example")
 
 
+def test_what_people_have_not_is_told_calmly(graph: Graph) -> None:
+    answer = graph("GET", "me/photo/$value")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ImageNotFound")
+    assert graph("GET", "me/mailboxSettings").status_code == 403
+
+
 def test_a_view_lays_series_out(graph: Graph, desk: Desk) -> None:
     rows = graph.get(f"me/calendarView?{month(desk)}&$top=200")["value"]
     kinds = [row["type"] for row in rows]

@@ -19,6 +19,7 @@ from .conftest import CALLBACK, Browser, Desk
 from .test_discovery import certificate as client_certificate
 from .tls import microsoft
 
+pytestmark = pytest.mark.filterwarnings("ignore:response_mode=:UserWarning")
 SCOPES = ["User.Read", "Calendars.ReadWrite"]
 
 

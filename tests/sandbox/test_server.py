@@ -16,7 +16,9 @@ from portal.sandbox import Config, create_app, run_in_thread
 from portal.sandbox.config import BadSetting
 from portal.sandbox.server import Server
 
-from .conftest import Desk
+from .conftest import Browser, Desk, Graph, Listener
+from .test_events import event
+from .test_subscriptions import wanted
 
 
 def free_port() -> int:
@@ -45,6 +47,22 @@ def test_it_works(ending: signal.Signals) -> None:
     assert requests.get(f"http://127.0.0.1:{port}/desk", timeout=30).status_code == 200
     process.send_signal(ending)
     _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_receiver_that_does_not_answer_does_not_keep_it_from_ending(listener: Listener) -> None:
+    port = free_port()
+    process = start(SANDBOX_PORT=str(port))
+    assert process.stdout is not None
+    process.stdout.readline()
+    url = f"http://127.0.0.1:{port}"
+    graph = Graph(url, Browser(url, Config()).connect("adele@contoso.example")["access_token"])
+    assert graph("POST", "subscriptions", json=wanted(listener)).status_code == 201
+    listener.hold.clear()
+    graph("POST", "me/events", json=event())
+    listener.wait_for(1)
+    process.terminate()
+    _, errors = process.communicate(timeout=2)
     assert (process.returncode, errors) == (0, "")
 
 

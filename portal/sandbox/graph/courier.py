@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,7 +34,7 @@ class Courier:
         self.storage = storage
         self.waiting: list[Delivery] = []
         self._thread: threading.Thread | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._at_once = threading.Semaphore(8)
         self._stopped = False
         self._wake = threading.Event()
         storage.on_change = self.changed
@@ -138,23 +137,17 @@ class Courier:
         """Send nothing more. What is on its way may still arrive."""
         self._stopped = True
         self.look_again()
-        if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
         if self._thread is None and not self._stopped:
-            self._pool = ThreadPoolExecutor(8, thread_name_prefix="sandbox-delivery")
             self._thread = threading.Thread(target=self._run, name="sandbox-courier", daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
         while not self._stopped:
             for delivery in self._take_due():
-                assert self._pool is not None
-                try:
-                    self._pool.submit(self._deliver, delivery)
-                except RuntimeError:  # stopped a moment ago
-                    return
+                # A daemon each: a receiver that does not answer must not keep the program from ending.
+                threading.Thread(target=self._send, args=(delivery,), name="sandbox-delivery", daemon=True).start()
             self._wake.wait(self._pause())
             self._wake.clear()
 
@@ -181,6 +174,11 @@ class Courier:
             for delivery in due:
                 delivery.outcome = "on its way"
             return due
+
+    def _send(self, delivery: Delivery) -> None:
+        with self._at_once:
+            if not self._stopped:
+                self._deliver(delivery)
 
     def _deliver(self, delivery: Delivery) -> None:
         allowed = self._still_allowed(delivery)

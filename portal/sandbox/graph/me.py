@@ -9,7 +9,8 @@ from flask import Blueprint, Response, jsonify
 from ..context import graph_origin, storage
 from ..identity.issue import subject
 from ..records.identity import Person
-from .caller import bearer, person_with, unauthorized
+from .caller import bearer, mailbox_of, person_with, unauthorized
+from .errors import not_found
 from .odata import reply, select
 from .shape import context
 
@@ -41,6 +42,22 @@ def me() -> Response:
     """https://learn.microsoft.com/graph/api/user-get. Leaves out everything beyond the default properties."""
     caller = person_with("User.Read", "User.ReadWrite", "Directory.Read.All", code="Authorization_RequestDenied")
     return reply({"@odata.context": context("users/$entity"), **select(person_json(caller.person))})
+
+
+@blueprint.get("/v1.0/me/photo/$value")
+@blueprint.get("/v1.0/me/photos/<size>/$value")
+def photo(size: str = "") -> Response:
+    """https://learn.microsoft.com/graph/api/profilephoto-get. Nobody here has a picture."""
+    person_with("User.Read", "User.ReadWrite", code="Authorization_RequestDenied")
+    raise not_found("ImageNotFound")
+
+
+@blueprint.get("/v1.0/me/mailboxSettings")
+def mailbox_settings() -> Response:
+    """https://learn.microsoft.com/graph/api/user-get-mailboxsettings. Leaves out all but the person's time zone."""
+    caller = mailbox_of("MailboxSettings.Read")
+    at = context(f"users('{caller.person.oid}')/mailboxSettings")
+    return reply({"@odata.context": at, "timeZone": caller.person.time_zone})
 
 
 @blueprint.route("/oidc/userinfo", methods=["GET", "POST"])
