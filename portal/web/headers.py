@@ -6,6 +6,10 @@ from flask import Flask, Response, current_app, request, session
 
 from portal.config import Settings
 
+PERSONAL = {"https://login.microsoftonline.com": " https://login.live.com"}
+"""Where an authority may send the browser straight on for personal accounts: browsers hold `form-action` against every
+redirect that follows a form. https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc"""
+
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -23,7 +27,7 @@ def policy(authority: str) -> str:
             "style-src 'self'",
             "img-src 'self'",
             "connect-src 'self'",
-            f"form-action 'self' {authority}",
+            f"form-action 'self' {authority}{PERSONAL.get(authority, '')}",
             "frame-ancestors 'none'",
             "base-uri 'none'",
         )
