@@ -150,6 +150,15 @@ class ConsentPage:
     title: str
 
 
+@dataclass(frozen=True)
+class ConsentWithdrawal:
+    """What became of a person's consent: how many of their own were deleted, and whether there is one for everybody."""
+
+    removed: int
+    tenant_wide: bool
+    request_ids: tuple[str, ...]
+
+
 # --- the closed family of errors ------------------------------------------------------------------------------------
 
 
@@ -344,6 +353,13 @@ class Provider(Protocol):
         """What the callback's parameters of such a check mean. Never raises."""
         ...
 
-    def consent_page(self, kind: AccountKind) -> ConsentPage:
-        """Where consent is withdrawn by hand, for this kind of account."""
+    def consent_page(self, kind: AccountKind, *, tenant_wide: bool = False) -> ConsentPage:
+        """Where consent is withdrawn by hand: by the person, or by the administrator who gave it for everybody."""
+        ...
+
+    def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:
+        """Delete this person's own consent, with a right of the application's own. No token of theirs is involved.
+
+        Raises Rejected where nobody gave the application that right.
+        """
         ...

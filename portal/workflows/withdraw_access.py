@@ -10,7 +10,7 @@ from portal.models import Token
 from portal.models.disconnection_step import DONE, EXPIRES, FAILED, LEFT_TO_YOU
 from portal.parts import parts
 from portal.providers.base import AccessEnded, AccountKind
-from portal.workflows import tokens
+from portal.workflows import tokens, withdraw_consent
 from portal.workflows.promise import Ended, Work, at, count_of
 
 
@@ -18,22 +18,14 @@ def withdraw_access(work: Work) -> Ended:
     """Withdraw our access.
 
     We revoke our tokens where the provider allows it. Microsoft does not, so there the last word is yours: we show
-    you the page on which you remove Coordinoter.
+    you the page on which you remove Coordinoter. If your business's administrator asked for it, we remove a work
+    account's permission ourselves, with a short-lived key that is never stored.
     """
-    provider, row = work.provider(), work.row()
-    kind = AccountKind(row.account_kind)
+    provider = work.provider()
     if not provider.can_revoke():
-        page = provider.consent_page(kind)
-        if kind is AccountKind.PERSONAL:
-            detail = "Microsoft lets only you remove Coordinoter's permission from your account."
-        else:
-            detail = (
-                "Microsoft lets only you remove Coordinoter's permission, or your administrator, "
-                "if your organisation approved it for everyone."
-            )
-        return Ended(LEFT_TO_YOU, detail, link=page.url, link_title=page.title)
+        return withdraw_consent.withdraw(work, provider)
     revoked = 0
-    for purpose, secret in _stored(row.connection_id):
+    for purpose, secret in _stored(work.row().connection_id):
         provider.revoke(secret, purpose)
         revoked += 1
     if not revoked:

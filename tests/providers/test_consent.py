@@ -28,15 +28,23 @@ def test_it_works() -> None:
 
 
 @pytest.mark.parametrize(
-    "authority",
+    ("authority", "my_apps", "center"),
     [
-        "https://login.microsoftonline.us",
-        "https://login.partner.microsoftonline.cn",
-        "https://login.chinacloudapi.cn",
+        ("https://login.microsoftonline.com", "https://myapps.microsoft.com", "https://entra.microsoft.com"),
+        ("https://login.microsoftonline.us", "https://myapps.microsoft.us", "https://entra.microsoft.us"),
+        (
+            "https://login.partner.microsoftonline.cn",
+            "https://myapps.windowsazure.cn",
+            "https://entra.microsoftonline.cn",
+        ),
+        ("https://login.chinacloudapi.cn", "https://myapps.windowsazure.cn", "https://entra.microsoftonline.cn"),
     ],
 )
-def test_national_clouds_are_microsofts(authority: str) -> None:
-    assert consent_page(authority, AccountKind.WORK).url == "https://myapps.microsoft.com"
+def test_each_cloud_has_pages_of_its_own(authority: str, my_apps: str, center: str) -> None:
+    assert consent_page(authority, AccountKind.WORK).url == my_apps
+    everybody = consent_page(authority, AccountKind.WORK, tenant_wide=True)
+    assert everybody == ConsentPage(center, "admin", "Entra admin center")
+    assert consent_page(authority, AccountKind.PERSONAL).url == "https://account.live.com/consent/Manage"
 
 
 def test_an_authority_laid_out_like_microsofts_has_the_pages_under_itself() -> None:

@@ -19,6 +19,11 @@ from portal.providers.outlook.http import Json, Line, read_object, request_id, u
 MAX_AGE = timedelta(hours=1)
 
 
+def discovery_url(authority: str, tenant: str) -> str:
+    """Where an authority describes itself, for one tenant or a name such as `common`."""
+    return f"{authority}/{tenant}/v2.0/.well-known/openid-configuration"
+
+
 @dataclass(frozen=True)
 class Metadata:
     """The part of a discovery document that we use."""

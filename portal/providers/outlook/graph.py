@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from portal.providers.base import Calendar, Changes, Gone, Rejected, Subscription, Unreachable
-from portal.providers.outlook import notices, shape, translate
+from portal.providers.outlook import http, notices, shape, translate
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.http import read_object, request_id
 
@@ -88,6 +88,30 @@ def unsubscribe(caller: Caller, access_token: str, subscription_id: str) -> str:
     """Delete a subscription; returns Graph's request id. https://learn.microsoft.com/graph/api/subscription-delete"""
     path = f"/v1.0/subscriptions/{_segment(subscription_id)}"
     return request_id(caller.call(access_token, "DELETE", path, "unsubscribe"))
+
+
+def own_principal(caller: Caller, access_token: str, client_id: str) -> Mapping[str, Any]:
+    """How a directory knows our application. https://learn.microsoft.com/graph/api/serviceprincipal-get
+
+    An application may read this about itself without any permission.
+    """
+    path = f"/v1.0/servicePrincipals(appId='{_segment(client_id)}')?$select=id"
+    return caller.get(access_token, path, "own principal")
+
+
+def grants(caller: Caller, access_token: str, wanted: str) -> Iterator[Mapping[str, Any]]:
+    """Consents, by an OData filter. https://learn.microsoft.com/graph/api/oauth2permissiongrant-list"""
+    query = urlencode({"$filter": wanted}, quote_via=quote)
+    yield from _pages(caller, access_token, f"/v1.0/oauth2PermissionGrants?{query}", "grants")
+
+
+def delete_grant(caller: Caller, access_token: str, grant_id: str) -> str:
+    """Withdraw a consent; returns Graph's request id.
+
+    https://learn.microsoft.com/graph/api/oauth2permissiongrant-delete
+    """
+    path = f"/v1.0/oauth2PermissionGrants/{_segment(grant_id)}"
+    return http.request_id(caller.call(access_token, "DELETE", path, "delete grant"))
 
 
 def _changes(caller: Caller, access_token: str, page: Mapping[str, Any]) -> Changes:

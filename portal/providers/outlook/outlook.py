@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from requests.adapters import BaseAdapter
 
@@ -13,6 +15,7 @@ from portal.providers.base import (
     Changes,
     ConsentFinding,
     ConsentPage,
+    ConsentWithdrawal,
     Grant,
     NewEvent,
     Notification,
@@ -20,11 +23,11 @@ from portal.providers.base import (
     Subscription,
     Tokens,
 )
-from portal.providers.outlook import consent_check, graph, meetings, notices, sign_in
+from portal.providers.outlook import consent_check, grants, graph, meetings, notices, sign_in
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.certificate import Certificate
 from portal.providers.outlook.consent import consent_page
-from portal.providers.outlook.discovery import Discovery
+from portal.providers.outlook.discovery import Discovery, discovery_url
 from portal.providers.outlook.http import Line
 from portal.providers.outlook.tokens import TokenClient
 from portal.providers.outlook.wire import Wire
@@ -60,7 +63,7 @@ class OutlookProvider:
     ) -> None:
         authority = authority.rstrip("/")
         line = Line(adapter or Wire(timeout), user_agent, now)
-        discovery = Discovery(line, f"{authority}/{tenant}/v2.0/.well-known/openid-configuration")
+        discovery = Discovery(line, discovery_url(authority, tenant))
         self._authority = authority
         proof = Certificate.read(client_id, certificate, now) if certificate else None
         self._client = TokenClient(line, discovery, client_id, client_secret, proof)
@@ -138,6 +141,11 @@ class OutlookProvider:
         """See the contract; consent_check.py."""
         return consent_check.read(answer)
 
-    def consent_page(self, kind: AccountKind) -> ConsentPage:
+    def consent_page(self, kind: AccountKind, *, tenant_wide: bool = False) -> ConsentPage:
         """See the contract; consent.py."""
-        return consent_page(self._authority, kind)
+        return consent_page(self._authority, kind, tenant_wide=tenant_wide)
+
+    def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:
+        """See the contract; grants.py. The application signs in to the directory that the account belongs to."""
+        discovery = Discovery(self._client.line, discovery_url(self._authority, quote(tenant, safe="")))
+        return grants.withdraw(replace(self._client, discovery=discovery), self._caller, subject)

@@ -79,6 +79,19 @@ class TokenClient:
         )
         return read_tokens(answer, SCOPES, self.line.now())
 
+    def of_application(self, scope: str) -> str:
+        """An access token of the application itself, for no person (RFC 6749 section 4.4). Nobody stores it.
+
+        https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+        """
+        metadata = self.discovery.metadata()
+        answer = self._call(
+            "application token",
+            metadata,
+            lambda session: session.fetch_token(metadata.token_endpoint, grant_type="client_credentials", scope=scope),
+        )
+        return read_tokens(answer, (), self.line.now()).access_token
+
     def revoke(self, token: str, hint: str) -> None:
         """Revoke a token (RFC 7009 section 2.1). Microsoft has no such endpoint; other OpenID providers do."""
         metadata = self.discovery.metadata()

@@ -1,0 +1,65 @@
+"""Withdraw a person's own permission, with a right that their administrator gave the application.
+
+Microsoft offers no such call to an app that acts for a person; it takes the application permission
+DelegatedPermissionGrant.ReadWrite.All. The token for it is asked for when it is needed, used for these few calls, and
+forgotten; it lapses at Microsoft by itself (60 to 90 minutes).
+https://learn.microsoft.com/graph/api/oauth2permissiongrant-delete
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from portal.providers.base import AccessEnded, AccessExpired, ConsentWithdrawal, Gone, ProviderError, Rejected
+from portal.providers.outlook import graph, shape
+from portal.providers.outlook.caller import Caller
+from portal.providers.outlook.tokens import TokenClient
+
+T = TypeVar("T")
+
+EVERYBODY = "AllPrincipals"
+
+
+def withdraw(client: TokenClient, caller: Caller, subject: str) -> ConsentWithdrawal:
+    """Delete what this one person consented to. `client` speaks to the directory that the account belongs to.
+
+    A consent that an administrator gave for everybody is looked for and reported, never touched.
+    """
+    access = _allowed(lambda: client.of_application(f"{caller.graph_url}/.default"))
+    return _allowed(lambda: _withdraw(caller, access, client.client_id, subject))
+
+
+def _withdraw(caller: Caller, access: str, client_id: str, subject: str) -> ConsentWithdrawal:
+    ours = shape.identifier(graph.own_principal(caller, access, client_id), "id")
+    request_ids = []
+    for grant in list(_grants(caller, access, ours, f"principalId eq '{_quoted(subject)}'")):
+        if grant.get("consentType") == EVERYBODY or grant.get("principalId") != subject:
+            continue  # not this person's, whatever the filter was understood as
+        with contextlib.suppress(Gone):
+            request_ids.append(graph.delete_grant(caller, access, shape.identifier(grant, "id")))
+    everybody = _grants(caller, access, ours, f"consentType eq '{EVERYBODY}'")
+    tenant_wide = any(grant.get("consentType") == EVERYBODY for grant in everybody)
+    return ConsentWithdrawal(len(request_ids), tenant_wide, tuple(request_ids))
+
+
+def _grants(caller: Caller, access: str, ours: str, further: str) -> Iterator[Mapping[str, Any]]:
+    for grant in graph.grants(caller, access, f"clientId eq '{_quoted(ours)}' and {further}"):
+        if grant.get("clientId") == ours:
+            yield grant
+
+
+def _quoted(value: str) -> str:
+    """A text within a `$filter`: https://learn.microsoft.com/graph/filter-query-parameter"""
+    return value.replace("'", "''")
+
+
+def _allowed(ask: Callable[[], T]) -> T:
+    """A refusal here says nothing about anybody's account: the application lacks the right in that directory."""
+    failure: ProviderError | None = None
+    try:
+        return ask()
+    except (AccessEnded, AccessExpired) as error:
+        failure = Rejected(request_id=error.request_id)
+    raise failure
