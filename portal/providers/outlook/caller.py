@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import requests
 
-from portal.providers.base import Busy, Rejected
+from portal.providers.base import Busy, Rejected, Unreachable
 from portal.providers.outlook.graph_errors import graph_error
 from portal.providers.outlook.http import Json, Line, parse_object, read_object, request_id, retry_after
 
@@ -74,8 +74,19 @@ class Caller:
                 challenge=response.headers.get("WWW-Authenticate", ""),
                 retry_after=retry_after(response, self.line.now()),
                 request_id=request_id(response),
+                method=method,
             )
         return response
+
+    def delete(self, access_token: str, address: str, name: str, headers: Mapping[str, str] | None = None) -> str:
+        """DELETE; returns Graph's name for the call. 204 is the only proof that the thing was deleted.
+
+        A 200 with something in it comes from somebody in between (a proxy's page), however successful it looks.
+        """
+        response = self.call(access_token, "DELETE", address, name, headers=headers)
+        if response.status_code != 204:
+            raise Unreachable(request_id=request_id(response))
+        return request_id(response)
 
     def _gate(self, access_token: str) -> Gate:
         key = hashlib.sha256(access_token.encode()).digest()

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from portal.providers.base import Unreachable
-from portal.providers.outlook.http import Json, Line, read_object, request_id, unsigned
+from portal.providers.outlook.http import Json, Line, read_object, request_id, retry_after, unsigned
 
 MAX_AGE = timedelta(hours=1)
 
@@ -67,7 +67,7 @@ class Discovery:
 def _fetch(line: Line, url: str, name: str) -> Json:
     response = line.send("GET", url, name, sign=unsigned)
     if response.status_code != 200:
-        raise Unreachable(request_id=request_id(response))
+        raise Unreachable(request_id=request_id(response), retry_after=retry_after(response, line.now()))
     return read_object(response)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from portal.providers.base import Calendar, Changes, Gone, Rejected, Subscription, Unreachable
-from portal.providers.outlook import http, notices, shape, translate
+from portal.providers.outlook import notices, shape, translate
 from portal.providers.outlook.caller import Caller
-from portal.providers.outlook.http import read_object, request_id
+from portal.providers.outlook.http import read_object
 
 MOST_PAGES = 200
 CHANGE_TYPES = "created,updated,deleted"
@@ -87,7 +87,7 @@ def renew(caller: Caller, access_token: str, subscription_id: str, expires_at: d
 def unsubscribe(caller: Caller, access_token: str, subscription_id: str) -> str:
     """Delete a subscription; returns Graph's request id. https://learn.microsoft.com/graph/api/subscription-delete"""
     path = f"/v1.0/subscriptions/{_segment(subscription_id)}"
-    return request_id(caller.call(access_token, "DELETE", path, "unsubscribe"))
+    return caller.delete(access_token, path, "unsubscribe")
 
 
 def own_principal(caller: Caller, access_token: str, client_id: str) -> Mapping[str, Any]:
@@ -111,7 +111,7 @@ def delete_grant(caller: Caller, access_token: str, grant_id: str) -> str:
     https://learn.microsoft.com/graph/api/oauth2permissiongrant-delete
     """
     path = f"/v1.0/oauth2PermissionGrants/{_segment(grant_id)}"
-    return http.request_id(caller.call(access_token, "DELETE", path, "delete grant"))
+    return caller.delete(access_token, path, "delete grant")
 
 
 def _changes(caller: Caller, access_token: str, page: Mapping[str, Any]) -> Changes:

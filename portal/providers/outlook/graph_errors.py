@@ -33,12 +33,19 @@ KNOWN = NO_MAILBOX | SPENT | GONE | BUSY | CLAIMS | DENIED | AWAY | EXPIRED
 
 
 def graph_error(
-    status: int, body: Mapping[str, Any] | None, *, challenge: str, retry_after: float | None, request_id: str
+    status: int,
+    body: Mapping[str, Any] | None,
+    *,
+    challenge: str,
+    retry_after: float | None,
+    request_id: str,
+    method: str = "GET",
 ) -> ProviderError:
     """The error for an answer that is not a success.
 
     A 4xx whose body is not Graph's error object did not come from Graph (a proxy, a wrong address): no usable answer,
-    and in particular no proof that something is gone.
+    and in particular no proof that something is gone. A delta link is read, never written to: 410 to anything but a
+    GET is about the thing itself.
     """
     code = innermost(body)
     if code in CLAIMS or (status == 401 and re.search(r'error\s*=\s*"?insufficient_claims', challenge)):
@@ -51,13 +58,13 @@ def graph_error(
         return AccessExpired(request_id=request_id)
     if code in NO_MAILBOX:
         return AccessEnded(AccessReason.NO_MAILBOX, request_id=request_id)
-    if status == 410 or code in SPENT:
+    if method == "GET" and (status == 410 or code in SPENT):
         return LinkSpent(request_id=request_id)
     if code is None:
         return Unreachable(retry_after=retry_after, request_id=request_id)
     if status == 403 and code in DENIED:
         return AccessEnded(AccessReason.SCOPE_MISSING, request_id=request_id)
-    if status == 404:
+    if status in {404, 410}:
         return Gone(request_id=request_id)
     return Rejected(request_id=request_id)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from portal.providers.base import NewEvent
 from portal.providers.outlook import shape
 from portal.providers.outlook.caller import Caller
-from portal.providers.outlook.http import Json, read_object, request_id
+from portal.providers.outlook.http import Json, read_object
 
 MARK = "String {6f1d7e0a-3b52-4c0e-9f0e-5a9c1c0d7e42} Name CoordinoterId"
 """The extended property that carries our mark: a namespace of our own, and a name.
@@ -45,11 +45,11 @@ def remove(caller: Caller, access_token: str, event_id: str) -> str | None:
     """
     path = f"/v1.0/me/events/{quote(event_id, safe='')}"
     found = caller.get(access_token, f"{path}?$select=id,attendees", "look at event")
+    shape.identifier(found, "id")  # an answer about something else is no leave to delete
     if found.get("attendees"):
         return None
     etag = found.get("@odata.etag")
-    headers = {"If-Match": etag} if isinstance(etag, str) else {}
-    return request_id(caller.call(access_token, "DELETE", path, "remove event", headers=headers))
+    return caller.delete(access_token, path, "remove event", {"If-Match": etag} if isinstance(etag, str) else {})
 
 
 def _time(moment: datetime) -> Json:
