@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from portal import clock
 from portal.db import db
-from portal.models import Subscription
+from portal.models import Disconnection, Subscription
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE, EXPIRES, FAILED
 from portal.parts import parts
 from portal.providers.base import AccessEnded, Gone
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, at, count_of
+from portal.workflows.subscribe import LIFE, RENEW
 
 
 def end_notifications(work: Work) -> Ended:
@@ -65,12 +66,12 @@ def give_up(work: Work, trouble: str) -> Ended:
     ends = db.session.scalars(
         select(Subscription.expires_at).where(Subscription.connection_id == row.connection_id)
     ).all()
+    until = row.subscription_ends_at = _latest(row, ends)
     if not ends:
-        return Ended(FAILED, f"{trouble} We could not look for subscriptions; any of ours ends within 2 days.")
-    row.subscription_ends_at = max(ends)
+        return Ended(FAILED, f"{trouble} We could not look for subscriptions; any of ours ends by {at(until)}.")
     return Ended(
         EXPIRES,
-        f"{trouble} Our subscription could not be deleted; it ends by itself at {at(max(ends))}. "
+        f"{trouble} We have no word that our subscription was deleted; it ends by itself by {at(until)}. "
         "What it sends until then is thrown away.",
         len(ends),
     )
@@ -78,16 +79,29 @@ def give_up(work: Work, trouble: str) -> Ended:
 
 def _lapsing(work: Work, known: dict[str, datetime], ended: AccessEnded) -> Ended:
     """Without a living token nothing can be deleted: tell when what we know of ends by itself."""
-    living = [expires for expires in known.values() if expires > clock.now()]
-    ids = [ended.request_id] if ended.request_id else []
-    if not living:
-        return Ended(DONE, "Microsoft no longer lets us in, and no subscription of ours is alive there.", 0, ids)
-    work.row().subscription_ends_at = max(living)
+    row = work.row()
+    until = row.subscription_ends_at = _latest(row, known.values())
     db.session.commit()
+    ids = [ended.request_id] if ended.request_id else []
+    if not known:
+        detail = f"We know of no subscription of ours there; one that we were never told of ends by {at(until)}."
+        return Ended(DONE, f"Microsoft no longer lets us in. {detail}", 0, ids)
     return Ended(
         EXPIRES,
-        f"Microsoft no longer lets us in, so we could not delete our subscription. It ends by itself at "
-        f"{at(max(living))}; what it sends until then is thrown away.",
-        len(living),
+        f"Microsoft no longer lets us in, so we could not delete our subscription. It ends by itself by "
+        f"{at(until)}; what it sends until then is thrown away.",
+        len(known),
         ids,
     )
+
+
+def _latest(row: Disconnection, ends: Iterable[datetime]) -> datetime:
+    """By when every subscription of ours has ended by itself.
+
+    That is what we know, unless one may be missing from it, or a renewal whose answer was lost: then it is what the
+    last call before the click can have asked for.
+    """
+    known = sorted(ends)
+    if known and known[0] >= row.started_at + RENEW:
+        return known[-1]  # too young for a renewal to have been tried
+    return max([row.started_at + LIFE, *known])

@@ -10,7 +10,7 @@ from portal.db import db
 from portal.models import Placement
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE, FAILED, LEFT_TO_YOU
-from portal.providers.base import AccessEnded, Gone
+from portal.providers.base import AccessEnded, Gone, ProviderError
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, count_of
 
@@ -38,22 +38,29 @@ def remove_our_meetings(work: Work) -> Ended:
     provider, request_ids, kept = work.provider(), list[str](), set[str]()
 
     def remove_them(access: str) -> None:
-        def remove(event_id: str) -> tuple[str, str | None]:
-            try:
-                return event_id, provider.remove_event(access, event_id)
-            except Gone as gone:
-                return event_id, gone.request_id
+        trouble = list[ProviderError]()
 
-        try:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                for event_id, request_id in pool.map(remove, [each for each in left if each not in kept]):
-                    if request_id is None:
-                        kept.add(event_id)
-                    else:
-                        request_ids.append(request_id)
-                        left.pop(event_id)
-        finally:
-            _forget_removed(work, set(left))
+        def remove(event_id: str) -> None:
+            if trouble:
+                return  # the rest waits for the next try
+            try:
+                request_id = provider.remove_event(access, event_id)
+            except Gone as gone:
+                request_id = gone.request_id
+            except ProviderError as error:
+                trouble.append(error)
+                return
+            if request_id is None:
+                kept.add(event_id)
+            else:
+                request_ids.append(request_id)
+                left.pop(event_id)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(remove, [each for each in left if each not in kept]))
+        _forget_removed(work, set(left))
+        if trouble:
+            raise trouble[0]
 
     try:
         work.with_access(remove_them)
@@ -73,9 +80,8 @@ def give_up(work: Work, trouble: str) -> Ended:
     number = db.session.scalar(select(func.count()).where(Placement.connection_id == connection_id)) or 0
     if not number:
         return Ended(FAILED, trouble)
-    return Ended(
-        LEFT_TO_YOU, f"{trouble} {count_of(number, 'meeting')} of ours stayed; delete them in Outlook.", number
-    )
+    left = f"{count_of(number, 'meeting')} of ours may still be there; delete them in Outlook."
+    return Ended(LEFT_TO_YOU, f"{trouble} {left}", number)
 
 
 def _still(left: dict[str, str]) -> str:

@@ -50,9 +50,8 @@ def try_the_old_token(work: Work) -> Ended:
         return _tail(lapses_at, "Microsoft did not accept our old token any more.", ended.request_id)
     if tokens.dispose(provider, won):
         return _tail(lapses_at, "The provider still honoured our old token; what it gave us was revoked at once.")
-    row = work.row()
-    row.lapses_at = max(row.lapses_at or won.expires_at, won.expires_at)
-    lapses_at = row.lapses_at
+    tokens.tell(connection_id, won.expires_at)
+    lapses_at = max(work.row().lapses_at or won.expires_at, won.expires_at)
     db.session.commit()
     return Ended(
         EXPIRES,
@@ -73,7 +72,7 @@ def give_up_withdrawing(work: Work, trouble: str) -> Ended:
 def give_up_trying(work: Work, trouble: str) -> Ended:
     """Not found out in time: what was issued before lapses by itself."""
     lapses_at = work.row().lapses_at
-    until = f" Access tokens issued to us lapse by {at(lapses_at)}." if lapses_at else ""
+    until = f" Access tokens that reached us lapse by {at(lapses_at)}." if lapses_at else ""
     return Ended(FAILED, f"{trouble} We could not ask whether our old token still works.{until}")
 
 
@@ -94,5 +93,5 @@ def _stored(connection_id: str) -> list[tuple[str, str]]:
 def _tail(lapses_at: datetime | None, found: str, request_id: str = "") -> Ended:
     ids = [request_id] if request_id else []
     if lapses_at is None or lapses_at <= clock.now():
-        return Ended(DONE, f"{found} No access token issued to us is alive.", request_ids=ids)
-    return Ended(EXPIRES, f"{found} The last access token issued to us lapses by {at(lapses_at)}.", request_ids=ids)
+        return Ended(DONE, f"{found} No access token that reached us is alive.", request_ids=ids)
+    return Ended(EXPIRES, f"{found} The last access token that reached us lapses by {at(lapses_at)}.", request_ids=ids)
