@@ -44,12 +44,16 @@ def deliver(machine: Visitor, *notes: dict[str, Any]) -> TestResponse:
 def wanted() -> list[str]:
     """The connections that are to be synced."""
     db.session.rollback()
-    return list(db.session.scalars(select(Connection.id).where(Connection.sync_wanted_at.is_not(None))))
+    found = list(db.session.scalars(select(Connection.id).where(Connection.sync_wanted_at.is_not(None))))
+    db.session.rollback()  # while a test waits, the delivery that it waits for needs the lock
+    return found
 
 
 def subscriptions() -> int:
     db.session.rollback()
-    return db.session.scalar(select(func.count()).select_from(Subscription)) or 0
+    found = db.session.scalar(select(func.count()).select_from(Subscription)) or 0
+    db.session.rollback()
+    return found
 
 
 def test_it_works(world: World) -> None:
@@ -104,56 +108,42 @@ def test_many_notifications_are_one_sync(world: World, anybody: Visitor) -> None
     assert wanted() == []
 
 
-@pytest.mark.parametrize(
-    "forgery",
-    [
-        {"clientState": "a guess"},
-        {"clientState": ""},
-        {"clientState": None},
-        {"clientState": ["a", "list"]},
-        {"clientState": "ünïcødé"},
-        {"subscriptionId": "00000000-0000-0000-0000-000000000000"},
-        {"subscriptionId": ""},
-        {"subscriptionId": None},
-        {"subscriptionId": 7},
-        {"subscriptionId": "nul\x00byte"},
-        {"lifecycleEvent": "subscriptionRemoved", "clientState": "a guess"},
-    ],
+FORGERIES: tuple[dict[str, object], ...] = (
+    {"clientState": "a guess"},
+    {"clientState": ""},
+    {"clientState": None},
+    {"clientState": ["a", "list"]},
+    {"clientState": "ünïcødé"},
+    {"subscriptionId": "00000000-0000-0000-0000-000000000000"},
+    {"subscriptionId": ""},
+    {"subscriptionId": None},
+    {"subscriptionId": 7},
+    {"subscriptionId": "nul\x00byte"},
+    {"lifecycleEvent": "subscriptionRemoved", "clientState": "a guess"},
 )
-def test_a_forged_notification_is_dropped_without_a_word(
-    world: World, anybody: Visitor, forgery: dict[str, object]
-) -> None:
-    world.connected()
-    answer = deliver(anybody, true_note(**forgery))
-    assert (answer.status_code, answer.data) == (202, b"")
-    assert wanted() == []
-    assert subscriptions() == 1
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"\xff\xfe\x00",
-        b"null",
-        b"[]",
-        b"7",
-        b'"text"',
-        b"{}",
-        b'{"value": null}',
-        b'{"value": {}}',
-        b'{"value": [null]}',
-        b'{"value": [7, "x", []]}',
-        b"[" * 100_000,
-    ],
-    ids=lambda body: body[:24].decode(errors="replace"),
-)
-def test_rubbish_is_dropped_without_a_word(world: World, anybody: Visitor, body: bytes) -> None:
+def test_forged_notifications_are_dropped_without_a_word(world: World, anybody: Visitor) -> None:
     world.connected()
-    for kind in ("application/json", "text/html", "application/x-www-form-urlencoded"):
-        answer = anybody.client.post(ADDRESS, data=body, content_type=kind)
-        assert (answer.status_code, answer.data) == (202, b"")
+    for forgery in FORGERIES:
+        answer = deliver(anybody, true_note(**forgery))
+        assert (answer.status_code, answer.data) == (202, b""), forgery
+        assert wanted() == [], forgery
+        assert subscriptions() == 1, forgery
+
+
+RUBBISH = (
+    *(b"", b"{", b"\xff\xfe\x00", b"null", b"[]", b"7", b'"text"', b"{}", b"[" * 100_000),
+    *(b'{"value": null}', b'{"value": {}}', b'{"value": [null]}', b'{"value": [7, "x", []]}'),
+)
+
+
+def test_rubbish_is_dropped_without_a_word(world: World, anybody: Visitor) -> None:
+    world.connected()
+    for body in RUBBISH:
+        for kind in ("application/json", "text/html", "application/x-www-form-urlencoded"):
+            answer = anybody.client.post(ADDRESS, data=body, content_type=kind)
+            assert (answer.status_code, answer.data) == (202, b""), (kind, body[:40])
     assert wanted() == []
 
 
