@@ -20,3 +20,5 @@ class Subscription(Base):
     provider_id: Mapped[str] = mapped_column(String(64), unique=True)
     client_state_sealed: Mapped[str] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    renew_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    """When the next sync renews it: well before its end, or at once when the vendor asks for a fresh token."""

@@ -7,6 +7,7 @@ import logging
 
 from sqlalchemy import delete, select
 
+from portal import clock
 from portal.db import db, reads_only
 from portal.models import Connection, Subscription
 from portal.models.connection import CONNECTED
@@ -70,6 +71,9 @@ def _judge(note: Notification) -> list[str]:
     )
     if note.lifecycle == "subscriptionRemoved" and connection.state == CONNECTED:
         db.session.execute(delete(Subscription).where(Subscription.id == row.id))
+        db.session.commit()
+    elif note.lifecycle == "reauthorizationRequired" and connection.state == CONNECTED:
+        row.renew_at = clock.now()  # the token it was made with nears its end; the sync that follows brings a new one
         db.session.commit()
     else:
         db.session.rollback()

@@ -21,14 +21,16 @@ from portal.workflows.epoch import Fenced, writing
 logger = logging.getLogger("portal.subscribe")
 
 LIFE = timedelta(days=2)  # short on purpose: one that nobody can delete any more dies soon
-RENEW = timedelta(days=1)
+RENEW = timedelta(days=1)  # before its end
 CLIENT_STATE = "client-state"
 
 
 def ensure(connection_id: str, epoch: int, provider: base.Provider) -> None:
     """Make, renew or replace the subscription. A vendor that refuses costs us speed, not truth: syncs go on."""
     row = db.session.execute(
-        select(Subscription.provider_id, Subscription.expires_at).where(Subscription.connection_id == connection_id)
+        select(Subscription.provider_id, Subscription.expires_at, Subscription.renew_at).where(
+            Subscription.connection_id == connection_id
+        )
     ).first()
     db.session.rollback()
     now = clock.now()
@@ -36,7 +38,7 @@ def ensure(connection_id: str, epoch: int, provider: base.Provider) -> None:
         if row is None or row.expires_at <= now:
             _forget(connection_id, epoch)
             _create(connection_id, epoch, provider)
-        elif row.expires_at < now + RENEW:
+        elif row.renew_at <= now:
             _renew(connection_id, epoch, provider, row.provider_id)
     except (base.Rejected, base.Busy, base.Unreachable) as error:
         logger.warning("no subscription for %s: %s %s", connection_id, type(error).__name__, error.request_id)
@@ -59,6 +61,7 @@ def _create(connection_id: str, epoch: int, provider: base.Provider) -> None:
                     provider_id=made.id,
                     client_state_sealed=parts().vault.seal(connection_id, CLIENT_STATE, client_state),
                     expires_at=made.expires_at,
+                    renew_at=made.expires_at - RENEW,
                 )
             )
     except Fenced:
@@ -81,7 +84,7 @@ def _renew(connection_id: str, epoch: int, provider: base.Provider, subscription
         db.session.execute(
             update(Subscription)
             .where(Subscription.connection_id == connection_id, Subscription.provider_id == subscription_id)
-            .values(expires_at=made.expires_at)
+            .values(expires_at=made.expires_at, renew_at=made.expires_at - RENEW)
         )
 
 

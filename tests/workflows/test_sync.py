@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
+import requests
 from sqlalchemy import func, select, update
 
 from portal import clock
@@ -119,16 +121,41 @@ def test_an_outage_changes_nothing(both: World) -> None:
 def test_an_ageing_subscription_is_renewed_and_a_lost_one_replaced(both: World) -> None:
     both.connected()
     soon = clock.now() + timedelta(hours=3)
-    db.session.execute(update(Subscription).values(expires_at=soon))
+    db.session.execute(update(Subscription).values(expires_at=soon, renew_at=clock.now()))
     db.session.commit()
     again(both)
     row = db.session.scalars(select(Subscription)).one()
     assert row.expires_at > soon + timedelta(hours=12)
     first = row.provider_id
-    db.session.execute(update(Subscription).values(expires_at=soon, provider_id="00000000-0000-0000-0000-000000000000"))
+    connection_id = both.connection().id
+    db.session.rollback()
+    access = tokens.access_token(connection_id, 1, ("connected",))
+    address = f"{both.microsoft.url}/v1.0/subscriptions/{first}"
+    assert requests.delete(address, headers={"Authorization": f"Bearer {access}"}, timeout=10).status_code == 204
+    db.session.execute(update(Subscription).values(renew_at=clock.now()))
     db.session.commit()
-    held = both.microsoft.holds(ADELE)["subscriptions"]
-    assert [each["id"] for each in held] == [first]
+    again(both)
+    second = db.session.scalars(select(Subscription)).one().provider_id
+    assert second != first
+    assert [each["id"] for each in both.microsoft.holds(ADELE)["subscriptions"]] == [second]
+
+
+def test_a_subscription_whose_token_nears_its_end_is_renewed_when_microsoft_asks(both: World) -> None:
+    both.connected()
+    row = db.session.scalars(select(Subscription)).one()
+    renew_at, provider_id = row.renew_at, row.provider_id
+    db.session.rollback()
+    both.microsoft.desk("POST", f"subscriptions/{provider_id}/lifecycle", event="reauthorizationRequired")
+    for _ in range(100):
+        db.session.rollback()
+        if db.session.scalars(select(Subscription)).one().renew_at < renew_at:
+            break
+        time.sleep(0.05)  # the delivery comes from another thread
+    db.session.rollback()
+    both.work()
+    after = db.session.scalars(select(Subscription)).one()
+    assert after.provider_id == provider_id
+    assert after.renew_at >= renew_at
 
 
 def test_a_copy_outside_of_the_window_goes_in_the_next_full_round(both: World) -> None:
