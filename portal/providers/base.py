@@ -159,6 +159,21 @@ class ConsentWithdrawal:
     request_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Handover:
+    """What is handed to an administrator: a link, and lines to copy. Names no account.
+
+    `approve` is the page that allows the app for everybody. `powershell` and `requests` withdraw consent without us;
+    `allow` gives the app the right that `withdraw_consent` needs, and `undo` takes it back.
+    """
+
+    approve: str
+    powershell: str
+    requests: str
+    allow: str
+    undo: str
+
+
 # --- the closed family of errors ------------------------------------------------------------------------------------
 
 
@@ -355,6 +370,10 @@ class Provider(Protocol):
 
     def consent_page(self, kind: AccountKind, *, tenant_wide: bool = False) -> ConsentPage:
         """Where consent is withdrawn by hand: by the person, or by the administrator who gave it for everybody."""
+        ...
+
+    def handover(self, redirect_uri: str) -> Handover:
+        """What an administrator needs to act in our stead. Asks nobody."""
         ...
 
     def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:

@@ -7,6 +7,7 @@ from flask import Flask
 from portal.routes import (
     after,
     agenda,
+    business,
     connect,
     disconnect,
     health,
@@ -35,6 +36,7 @@ def setup(app: Flask) -> None:
         agenda,
         help,
         support,
+        business,
         notifications,
         after,
         push,

@@ -11,7 +11,11 @@ from sqlalchemy import select
 
 from portal.db import db
 from portal.models import Disconnection, Receipt
+from portal.models.disconnection_step import LEFT_TO_YOU
+from portal.parts import parts
+from portal.providers.base import AccountKind, Handover
 from portal.routes.integrations import render_card
+from portal.web import administrators
 from portal.web.guards import own_connection, own_disconnection, public
 from portal.web.htmx import wants_fragment
 from portal.workflows import disconnect as workflow
@@ -64,6 +68,8 @@ def show(disconnection_id: str) -> ResponseReturnValue:
         verified=receipts.verify(receipt),
         signature=receipt.signature,
         key_id=receipt.key_id,
+        handover=_handover(disconnection),
+        message=administrators.withdrawal_text(),
     )
 
 
@@ -93,6 +99,14 @@ def erase_now(disconnection_id: str) -> ResponseReturnValue:
     disconnection = own_disconnection(disconnection_id)
     workflow.erase_now(disconnection.id)
     return _progress("_progress", disconnection) if wants_fragment() else _see(disconnection)
+
+
+def _handover(disconnection: Disconnection) -> Handover | None:
+    """What an administrator may be given, where the permission of a work account was left to people."""
+    step = next((each for each in disconnection.steps if each.name == "withdraw_access"), None)
+    if disconnection.account_kind != AccountKind.WORK or step is None or step.outcome != LEFT_TO_YOU:
+        return None
+    return parts().providers[disconnection.integration].handover(parts().settings.redirect_uri)
 
 
 def _running_or_ended(connection_id: str) -> Disconnection | None:

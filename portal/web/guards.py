@@ -80,6 +80,18 @@ def own_disconnection(disconnection_id: str) -> Disconnection:
     return disconnection
 
 
+def admins_only(view: Callable[P, R]) -> Callable[P, R]:
+    """Let only those in who decide for their business."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not me().is_admin():
+            abort(403)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
 def support_only(view: Callable[P, R]) -> Callable[P, R]:
     """Let only our own support people in."""
 

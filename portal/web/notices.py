@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from flask import session
 
-from portal.parts import parts
+from portal.web.administrators import approval_link, approval_text
+
+OUTLOOK = "outlook-calendar"
 
 _WORDS = {
     "connected": (
@@ -17,7 +19,8 @@ _WORDS = {
     "cancelled": (
         "info",
         "Nothing was connected",
-        "You cancelled at Microsoft, so Coordinoter was given no access. Connect whenever you like.",
+        "You cancelled at Microsoft, so Coordinoter was given no access. Connect whenever you like. If Microsoft asked "
+        "for an administrator's approval, press the button for that on the card: we have a text for them.",
     ),
     "declined": (
         "info",
@@ -28,7 +31,7 @@ _WORDS = {
         "wait",
         "Your administrator has to approve Coordinoter first",
         "Your organisation lets only administrators allow apps to use calendars. Send your administrator the text "
-        "below; once they have approved, press Connect to Microsoft again.",
+        "below. The card remembers that you wait; once they have approved, press Look again there.",
     ),
     "expired": (
         "wait",
@@ -68,6 +71,11 @@ _WORDS = {
         "This account is just being disconnected",
         "Wait until the disconnection below has ended, then connect again: you will start clean.",
     ),
+    "admin_approved": (
+        "good",
+        "Approved, says Microsoft",
+        "An administrator has just approved Coordinoter for their organisation. Its people can connect now.",
+    ),
     "unreachable": (
         "wait",
         "Microsoft is not answering",
@@ -86,16 +94,6 @@ HELP = {
     "scope_missing": "why-my-admin-must-approve",
     "wrong_account": "reconnect-outlook-calendar",
 }
-ADMIN_TEXT = """Hello,
-
-I would like to use Coordinoter to plan meetings around my Outlook calendar. Our organisation lets only \
-administrators approve apps that use calendars. Coordinoter asks for Calendars.ReadWrite and User.Read (delegated: \
-only for people who connect, and only for their own calendar); it never sees mail, contacts or files.
-
-You can read what it asks for, and approve it, here:
-{link}
-
-Thank you!"""
 
 
 class Notice(NamedTuple):
@@ -119,17 +117,5 @@ def take() -> Notice | None:
         return None
     extra = {"help": HELP.get(kind, "when-something-goes-wrong")} if kind != "connected" else {}
     if kind == "admin_approval_needed":
-        extra |= {"admin_link": _admin_link(), "admin_text": ADMIN_TEXT.format(link=_admin_link())}
+        extra |= {"admin_link": approval_link(OUTLOOK), "admin_text": approval_text(OUTLOOK)}
     return Notice(*_WORDS[kind], extra=extra)
-
-
-def _admin_link() -> str:
-    """Microsoft's admin consent page for our registration.
-
-    https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
-    """
-    settings = parts().settings
-    return (
-        f"{settings.microsoft_authority}/organizations/v2.0/adminconsent"
-        f"?client_id={settings.microsoft_client_id}&scope=Calendars.ReadWrite&redirect_uri={settings.redirect_uri}"
-    )

@@ -17,13 +17,14 @@ from portal.providers.base import (
     ConsentPage,
     ConsentWithdrawal,
     Grant,
+    Handover,
     NewEvent,
     Notification,
     SignIn,
     Subscription,
     Tokens,
 )
-from portal.providers.outlook import consent_check, grants, graph, meetings, notices, sign_in
+from portal.providers.outlook import administrators, consent_check, grants, graph, meetings, notices, sign_in
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.certificate import Certificate
 from portal.providers.outlook.consent import consent_page
@@ -144,6 +145,10 @@ class OutlookProvider:
     def consent_page(self, kind: AccountKind, *, tenant_wide: bool = False) -> ConsentPage:
         """See the contract; consent.py."""
         return consent_page(self._authority, kind, tenant_wide=tenant_wide)
+
+    def handover(self, redirect_uri: str) -> Handover:
+        """See the contract; administrators.py."""
+        return administrators.handover(self._authority, self._caller.graph_url, self._client.client_id, redirect_uri)
 
     def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:
         """See the contract; grants.py. The application signs in to the directory that the account belongs to."""
