@@ -21,6 +21,7 @@ from portal import demo as world
 from portal.config import Settings
 from portal.models import Receipt
 from portal.parts import parts
+from portal.residue.command import residue
 from portal.workflows import receipt as receipts
 
 
@@ -29,9 +30,7 @@ from portal.workflows import receipt as receipts
 @click.option("--no-sandbox", is_flag=True, help="Use the provider that the MICROSOFT_* settings name.")
 def demo(reset: bool, no_sandbox: bool) -> None:
     """Run the demo world: portal, engine and sandbox Microsoft in this terminal."""
-    if reset:
-        world.reset(os.environ)
-    sys.exit(world.run(os.environ, sandbox=not no_sandbox, prepare=_prepare_demo))
+    sys.exit(world.run(os.environ, sandbox=not no_sandbox, prepare=_prepare_demo, afresh=reset))
 
 
 def _prepare_demo(settings: Settings) -> None:
@@ -50,7 +49,7 @@ def migrate(app: Flask) -> None:
 
 def setup(app: Flask) -> None:
     """Add the commands that need a configured portal."""
-    for command in (worker, keys, receipt, prepare):
+    for command in (worker, keys, receipt, prepare, residue):
         app.cli.add_command(command)
 
 
@@ -84,8 +83,8 @@ def rotate() -> None:
     unreadable = sum(each.unreadable for each in parts().vault.census())
     if unreadable:
         raise click.ClickException(
-            f"{unreadable} data keys could not be opened and stay as they are: damaged, or wrapped by a key that is not "
-            "in PORTAL_TOKEN_KEYS (see: flask keys list). Their owners are asked to reconnect."
+            f"{unreadable} data keys could not be opened and stay as they are: they are damaged, or wrapped by a key "
+            "that is not in PORTAL_TOKEN_KEYS (see: flask keys list). Their owners are asked to reconnect."
         )
 
 
