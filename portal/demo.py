@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -34,9 +35,9 @@ def environment(environ: Mapping[str, str], *, sandbox: bool) -> dict[str, str]:
     env = dict(environ)
     kept = _kept_secrets(var_dir(environ))
     client_secret = kept.pop("SANDBOX_CLIENT_SECRET")
-    port, sandbox_port = env.get("PORT") or "8000", env.get("SANDBOX_PORT") or "8001"
+    port, sandbox_port = _port(env, "PORT", 8000), _port(env, "SANDBOX_PORT", 8001)
     env["PORTAL_DEMO"] = "1"
-    env.setdefault("PORT", port)
+    env["PORT"] = port
     env["PORTAL_BASE_URL"] = env.get("PORTAL_BASE_URL") or f"http://127.0.0.1:{port}"
     for name, value in kept.items():
         env[name] = env.get(name) or value
@@ -62,8 +63,11 @@ def reset(environ: Mapping[str, str]) -> None:
     shutil.rmtree(var_dir(environ), ignore_errors=True)
 
 
-def run(environ: Mapping[str, str], *, sandbox: bool, prepare: object) -> int:
-    """Run the whole world until Ctrl-C. `prepare(settings)` migrates and seeds. Returns the exit code."""
+def run(environ: Mapping[str, str], *, sandbox: bool, prepare: object, afresh: bool = False) -> int:
+    """Run the whole world until Ctrl-C. `prepare(settings)` migrates and seeds. Returns the exit code.
+
+    `afresh` forgets all demo data first, but never that of a world that runs: its ports are taken.
+    """
     try:
         env = environment(environ, sandbox=sandbox)
         settings = load(env)
@@ -79,6 +83,10 @@ def run(environ: Mapping[str, str], *, sandbox: bool, prepare: object) -> int:
                 f"Port {number}, meant for {whose}, is already in use. Stop what uses it, or choose another with "
                 f"{name}, for example: {name}={number + 100} make demo"
             )
+    if afresh:
+        reset(environ)
+        env = environment(environ, sandbox=sandbox)  # its keys were forgotten too
+        settings = load(env)
     assert callable(prepare)
     prepare(settings)
     return _watch(env, settings, sandbox=sandbox)
@@ -100,7 +108,10 @@ def _watch(env: dict[str, str], settings: Settings, *, sandbox: bool) -> int:
         if sandbox:
             children.append(subprocess.Popen([sys.executable, "-m", "portal.sandbox"], env=env, cwd=root))
         children.append(subprocess.Popen(_gunicorn(int(env["PORT"])), env=env, cwd=root))
-        if _answers(f"{env['PORT']}", children, lambda: stopping):
+        addresses = [f"http://127.0.0.1:{env['PORT']}/healthz"]
+        if sandbox:
+            addresses.append(f"http://127.0.0.1:{env['SANDBOX_PORT']}/desk/api/clock")
+        if _answer(addresses, children, lambda: stopping):
             _tell(settings, sandbox=sandbox)
         while not stopping and all(child.poll() is None for child in children):
             time.sleep(0.2)
@@ -161,17 +172,28 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _answers(port: str, children: list[subprocess.Popen[bytes]], stopping: object) -> bool:
+def _answer(addresses: list[str], children: list[subprocess.Popen[bytes]], stopping: object) -> bool:
+    """Wait until every address answers: what we tell people to open must be there. False when that cannot be."""
     assert callable(stopping)
-    for _ in range(300):
+    waiting = list(addresses)
+    for _ in range(600):
         if stopping() or any(child.poll() is not None for child in children):
             return False
         try:
-            socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()
+            while waiting:
+                urllib.request.urlopen(waiting[0], timeout=5).close()  # noqa: S310 - our own addresses
+                waiting.pop(0)
             return True
         except OSError:
             time.sleep(0.1)
     return False
+
+
+def _port(env: Mapping[str, str], name: str, usual: int) -> str:
+    text = env.get(name) or str(usual)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise ConfigError(f"{name} must be a number from 1 to 65535, not {text!r}.")
+    return text
 
 
 def _kept_secrets(var: Path) -> dict[str, str]:
