@@ -15,7 +15,6 @@ from portal.models.disconnection import Disconnection
 from portal.models.disconnection_step import DisconnectionStep
 from portal.models.entry import Entry
 from portal.models.executor import Executor
-from portal.models.help_message import HelpMessage
 from portal.models.live_event import LiveEvent
 from portal.models.meeting import Meeting
 from portal.models.member import Member
@@ -42,7 +41,6 @@ __all__ = [
     "DisconnectionStep",
     "Entry",
     "Executor",
-    "HelpMessage",
     "LiveEvent",
     "Meeting",
     "Member",

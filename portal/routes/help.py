@@ -1,10 +1,11 @@
-"""Help: the centre, its articles with three faces each, the panel on every page, and messages to support."""
+"""Help: the centre with its search, articles with three faces each, and the panel on every page."""
 
 from __future__ import annotations
 
-import secrets
+from dataclasses import replace
+from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import Markup
@@ -13,11 +14,12 @@ from sqlalchemy import select
 from portal.db import db
 from portal.models import Answer
 from portal.models.answer import HAPPY, NEUTRAL, UNHAPPY
-from portal.web import articles, help_form
+from portal.routes.chat import current, talk
+from portal.routes.situation import connections, topics
+from portal.web import articles, asker
 from portal.web.guards import public
 from portal.web.htmx import wants_fragment
-from portal.web.limits import stored_messages
-from portal.web.redirects import own_path
+from portal.web.search import search
 from portal.workflows import help as workflow
 from portal.workflows.disconnect import BY_NAME, STEPS
 
@@ -27,24 +29,51 @@ bp = Blueprint("help", __name__)
 @bp.get("/help")
 @public
 def centre() -> str:
-    """Every article; first those for the page that somebody came from without JavaScript."""
-    return render_centre(help_form.blank(own_path(request.args.get("page"), "")))
+    """Every article; first those for the page that somebody came from without JavaScript, or those searched for."""
+    asking, words = asker.asking("page"), request.args.get("q", "")[:200]
+    return render_template(
+        "help/centre.html",
+        articles=articles.all_articles(),
+        suggested=articles.fitting(asking.page, topics()) if asking.page else (),
+        words=words,
+        found=search(words),
+        checks=checkable(),
+        **talk(asking, None),
+    )
 
 
 @bp.get("/help/panel")
 @public
 def panel() -> ResponseReturnValue:
-    """The panel that the help icon opens: articles for that page, or one of them."""
-    page, slug = own_path(request.args.get("page")), request.args.get("article", "")
+    """The panel that the help icon opens: what fits the page and the state, a search, an article, or a person."""
+    asking, words = asker.asking("panel"), request.args.get("q", "")[:200]
+    view = request.args.get("view", "")
     if not wants_fragment():
-        return redirect(url_for("help.centre", page=page), 303)
+        return redirect(way_without_panel(asking, words, view), 303)
+    slug = asking.article if view not in ("chat", "start") else ""
     return render_template(
         "help/_panel.html",
-        articles=articles.for_page(page),
+        view="chat" if view == "chat" else "article" if slug else "start",
+        articles=articles.fitting(asking.page, topics()),
         article=article_or_404(slug) if slug else None,
         face=face_of(slug),
-        form=help_form.blank(page, slug, place="panel"),
+        words=words,
+        found=search(words),
+        checks=checkable(),
+        **talk(asking, current()),
     )
+
+
+@bp.get("/help/search")
+@public
+def find() -> ResponseReturnValue:
+    """What a search in the panel finds, while it is typed."""
+    words = request.args.get("q", "")[:200]
+    if not wants_fragment():
+        return redirect(url_for("help.centre", q=words), 303)
+    asking = asker.asking("panel")
+    fits = articles.fitting(asking.page, topics())
+    return render_template("help/_found.html", words=words, found=search(words), articles=fits, asking=asking)
 
 
 @bp.get("/help/<slug>")
@@ -52,44 +81,43 @@ def panel() -> ResponseReturnValue:
 def show(slug: str) -> str:
     """One article."""
     article = article_or_404(slug)
-    form = help_form.blank(request.path, slug)
-    return render_template("help/article.html", article=article, face=face_of(slug), form=form)
+    asking = asker.Asking(page=request.path, article=slug)
+    return render_template("help/article.html", article=article, face=face_of(slug), asking=asking)
+
+
+@bp.post("/help/<slug>/seen")
+@public
+def seen(slug: str) -> ResponseReturnValue:
+    """An article was opened in a browser: counted for its authors, by nobody's name."""
+    workflow.count_view(article_or_404(slug).slug)
+    return "", 204
 
 
 @bp.post("/help/<slug>/answer")
 @public
 def answer(slug: str) -> ResponseReturnValue:
-    """A press on one of the three faces."""
+    """A press on one of the three faces, or why it was only the middle one."""
     article, face = article_or_404(slug), request.form.get("face", "")
     if face not in (HAPPY, NEUTRAL, UNHAPPY):
         abort(400)
-    workflow.answer_article(slug, reader(), face)
+    reason = request.form.get("reason", "").strip()[:500]
+    workflow.answer_article(slug, asker.reader(), face, reason)
+    asking = replace(asker.asking(), article=slug)
+    if face == UNHAPPY and not wants_fragment():
+        return redirect(url_for("chat.page", article=slug, page=asking.page), 303)
     if wants_fragment():
-        return render_template("help/_answer.html", article=article, face=face, form=help_form.carried(slug))
+        context = talk(asking, current()) if face == UNHAPPY else {"asking": asking}
+        return render_template("help/_answer.html", article=article, face=face, reason=reason, pressed=True, **context)
     return redirect(url_for("help.show", slug=slug, _anchor="answer-page"), 303)
 
 
-@bp.post("/help/messages")
-@public
-@stored_messages
-def send() -> ResponseReturnValue:
-    """A message to support."""
-    form = help_form.received()
-    if form.faults:
-        page = render_template("help/_message_form.html", form=form) if wants_fragment() else render_centre(form)
-        return page, 422
-    member_id = current_user.id if current_user.is_authenticated else None
-    workflow.leave_message(form.text, form.reply_to, member_id=member_id, page=form.page, article=form.article)
-    if wants_fragment():
-        return render_template("help/_message_sent.html", form=form), 201
-    flash(f"Your message has reached us. We will answer to {form.reply_to}.")
-    return redirect(url_for("help.centre"), 303)
-
-
-def render_centre(form: help_form.HelpForm) -> str:
-    """The help centre around a message form."""
-    suggested = articles.for_page(form.page) if form.page else ()
-    return render_template("help/centre.html", articles=articles.all_articles(), suggested=suggested, form=form)
+def way_without_panel(asking: asker.Asking, words: str, view: str) -> str:
+    """Where the panel's address leads without htmx."""
+    if view == "chat":
+        return url_for("chat.page", page=asking.page)
+    if asking.article:
+        return url_for("help.show", slug=asking.article)
+    return url_for("help.centre", page=asking.page, q=words or None)
 
 
 def article_or_404(slug: str) -> articles.Article:
@@ -100,19 +128,17 @@ def article_or_404(slug: str) -> articles.Article:
     return article.with_steps(Markup(render_template("help/_steps.html", steps=STEPS)))  # noqa: S704 - our template
 
 
-def reader() -> str:
-    """Who answers: the member, or a random name kept in a visitor's session from the first answer on."""
-    if current_user.is_authenticated:
-        return str(current_user.id)
-    return str(session.setdefault("visitor", secrets.token_hex(16)))
-
-
 def face_of(slug: str) -> str | None:
     """What this reader answered before."""
     name = current_user.id if current_user.is_authenticated else session.get("visitor")
     if not name:
         return None
     return db.session.scalar(select(Answer.face).where(Answer.article == slug, Answer.reader == name))
+
+
+def checkable() -> list[Any]:
+    """The connections whose owner may have them checked here."""
+    return [each for each in connections(current_user.id) if each.is_living()] if current_user.is_authenticated else []
 
 
 @bp.app_template_filter("step_title")

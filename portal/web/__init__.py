@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from flask import Flask
 
-from portal.web import assets, csrf, errors, filters, guards, headers, hosts, htmx, limits, live, reading
+from portal.web import (
+    assets,
+    csrf,
+    errors,
+    filters,
+    guards,
+    headers,
+    hosts,
+    htmx,
+    limits,
+    live,
+    plain_markdown,
+    reading,
+)
 
 
 def setup(app: Flask) -> None:
@@ -16,6 +29,7 @@ def setup(app: Flask) -> None:
     guards.setup(app)
     errors.setup(app)
     filters.setup(app)
+    plain_markdown.setup(app)
     assets.setup(app)
     htmx.setup(app)
     live.setup(app)

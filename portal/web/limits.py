@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from flask_login import current_user
 
 limiter = Limiter(key_func=get_remote_address, storage_uri="memory://", strategy="moving-window")
 
@@ -35,4 +36,6 @@ failed_sign_ins = limiter.limit(
     "5 per 5 minutes", key_func=account_and_address, deduct_when=has_failed, methods=["POST"]
 )
 failed_sign_ins_by_address = limiter.limit("60 per hour", deduct_when=has_failed, methods=["POST"])
-stored_messages = limiter.limit("5 per 10 minutes; 30 per day", deduct_when=was_stored)
+visitors_messages = limiter.limit(
+    "5 per 10 minutes; 15 per day", deduct_when=was_stored, exempt_when=lambda: bool(current_user.is_authenticated)
+)

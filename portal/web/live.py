@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
 from typing import Any, cast
@@ -20,6 +21,7 @@ from portal import clock, live
 from portal.config import Settings
 from portal.live import ears
 from portal.live.hub import Ended, Hub, Stream
+from portal.web import asker
 
 KEEP_ALIVE = 15.0  # seconds between two comments; how soon a vanished browser is noticed
 LONGEST = 600.0  # seconds; then the browser comes back and has to show again who it is
@@ -51,31 +53,36 @@ def stream_address() -> str:
 def audiences() -> list[str]:
     """Who is reading: a member hears of their own things, a supporter also of the desk's."""
     if not current_user.is_authenticated:
-        return []
+        name = asker.visitor()
+        return [f"visitor:{name}"] if name else []
     found = [live.member(current_user.id)]
     return [*found, live.SUPPORT] if current_user.is_support() else found
 
 
-def stream() -> Response:
-    """The stream. 503 beyond the cap: the page then looks by itself from time to time."""
+def stream(beat: Callable[[bool], None] | None = None) -> Response:
+    """The stream. 503 beyond the cap: the page then looks by itself from time to time.
+
+    `beat(True)` is called now and every few seconds while it is open, `beat(False)` at its end.
+    """
     own = audiences()
     if not own:
         return Response(status=401)
     opened = hub().open(own, request.headers.get("Last-Event-ID") or request.args.get("since", ""))
     if opened is None:
         return Response(status=503, headers={"Retry-After": "30"})
-    answer = Response(_tell(hub(), opened), mimetype="text/event-stream")
+    answer = Response(_tell(hub(), opened, beat or (lambda is_open: None)), mimetype="text/event-stream")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
     answer.call_on_close(partial(hub().close, opened))  # also when the server never begins to read it
     return answer
 
 
-def _tell(of: Hub, stream: Stream) -> Iterator[str]:
+def _tell(of: Hub, stream: Stream, beat: Callable[[bool], None]) -> Iterator[str]:
     until = clock.monotonic() + LONGEST * random.uniform(0.9, 1.1)  # noqa: S311 - spreads the returns
     try:
         yield "retry: 500\n\n"
         while clock.monotonic() < until:
+            beat(True)
             for number, event in stream.wait(KEEP_ALIVE):
                 yield f"id: {number}\nevent: {event.what}\ndata: {event.data}\n\n"
             yield ":\n\n"
@@ -83,19 +90,28 @@ def _tell(of: Hub, stream: Stream) -> Iterator[str]:
         return
     finally:
         of.close(stream)
+        beat(False)
 
 
 def end_on_signals(app: Flask) -> None:
     """End all streams as soon as the server is told to stop, so that a graceful stop has nothing to wait for.
 
-    Called by wsgi.py in the main thread, after the server has set its own handlers; these still run.
+    Called by wsgi.py in the main thread, after the server has set its own handlers; these still run. Only gunicorn's
+    quick stop is done here: its own takes the pool's lock inside the signal handler, and waits for itself when a
+    terminal's Ctrl-C and gunicorn's signal to its worker arrive together.
     """
     ours: Hub = app.extensions["live"]
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+    stops = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+    has_graceful_stop = callable(signal.getsignal(signal.SIGTERM))
+    for number in stops:
         before: Any = signal.getsignal(number)
 
         def handle(got: int, frame: FrameType | None, before: Any = before) -> None:
             ours.end()
+            if has_graceful_stop and got != signal.SIGTERM:
+                for each in stops:
+                    signal.signal(each, signal.SIG_IGN)
+                sys.exit(0)
             if callable(before):
                 before(got, frame)
             elif before == signal.SIG_DFL:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.db import db
-from portal.models import Answer, HelpMessage, Member
+from portal.models import Answer, ArticleView, Conversation
 from tests.walker import Walker
 from tests.world import HTMX, Visitor, World
 
@@ -26,15 +26,9 @@ def answers() -> list[tuple[str, str]]:
     return [(each.article, each.face) for each in db.session.scalars(select(Answer))]
 
 
-def messages() -> list[HelpMessage]:
+def conversations() -> list[Conversation]:
     db.session.rollback()
-    return list(db.session.scalars(select(HelpMessage)))
-
-
-def send(reader: Visitor, *, htmx: bool = False, **fields: str) -> int:
-    """Fill in the form of the help centre and send it; the status that came."""
-    reader.get("/help")
-    return reader.post("/help/messages", htmx=htmx, **fields).status_code
+    return list(db.session.scalars(select(Conversation)))
 
 
 def press_face(reader: Visitor, face: str, *, htmx: bool = False) -> None:
@@ -65,7 +59,7 @@ def test_without_javascript_the_icon_leads_to_the_centre_with_what_suits_the_pag
     alice.get("/agenda")
     page = alice.press("Help").get_text(" ", strip=True)
     assert "For the page you were on" in page
-    assert page.index("What we can see and keep") < page.index("All articles")
+    assert page.index("For the page you were on") < page.index("All articles")
 
 
 def test_the_panel_is_for_the_page_and_opens_articles_in_itself(reader: Visitor) -> None:
@@ -104,11 +98,32 @@ def test_every_reader_has_an_answer_of_their_own(world: World, alice: Visitor) -
     assert sorted(face for _, face in answers()) == ["happy", "happy", "neutral"]
 
 
-def test_the_unhappy_face_leads_on_to_the_message_form(reader: Visitor) -> None:
-    press_face(reader, "unhappy", htmx=True)
-    assert reader.soup.find("form", action="/help/messages") is not None
+def test_the_happy_face_is_thanked_and_the_neutral_one_may_say_why(world: World, reader: Visitor) -> None:
     press_face(reader, "happy", htmx=True)
-    assert reader.soup.find("form", action="/help/messages") is None
+    assert "we are glad" in reader.soup.get_text()
+    press_face(reader, "neutral", htmx=True)
+    reader.press("Tell the authors", htmx=True, reason="The picture is old", face="neutral")
+    assert "the authors will read it" in reader.soup.get_text()
+    assert db.session.scalars(select(Answer.reason)).one() == "The picture is old"
+    db.session.rollback()
+    page = world.sign_in("sam@coordinoter.example").get("/support/articles")
+    assert "The picture is old" in page.get_text()
+
+
+def test_the_unhappy_face_starts_a_conversation_that_carries_the_article(alice: Visitor) -> None:
+    alice.client = Walker(alice.client)  # type: ignore[assignment]
+    press_face(alice, "unhappy", htmx=True)
+    assert alice.soup.find("form", action="/chat/messages") is not None
+    alice.press("Send", htmx=True, text="It does not say where the button is.", sent_as="one")
+    (conversation,) = conversations()
+    assert conversation.article == "disconnect-outlook-calendar"
+    assert "does not say where" in alice.soup.get_text()
+
+
+def test_without_htmx_the_unhappy_face_leads_to_the_page_of_conversations(reader: Visitor) -> None:
+    reader.get(GUIDE)
+    answer = reader.post(f"{GUIDE}/answer", face="unhappy", page="/agenda")
+    assert answer.location == "/chat?article=disconnect-outlook-calendar&page=/agenda"
 
 
 @pytest.mark.parametrize("face", ["", "angry", "<b>"])
@@ -119,72 +134,55 @@ def test_other_faces_are_refused(reader: Visitor, face: str) -> None:
     assert not answers()
 
 
-def test_a_visitor_leaves_a_message(reader: Visitor) -> None:
-    reader.get("/help?page=/sign-in")
-    reader.press("Send message", text="  I cannot sign in.  ", reply_to="visitor@example.com")
-    assert "Your message has reached us" in reader.soup.get_text()
-    (message,) = messages()
-    assert (message.text, message.reply_to, message.page) == ("I cannot sign in.", "visitor@example.com", "/sign-in")
-    assert message.member_id is None
-
-
-def test_a_member_leaves_one_from_the_panel_with_the_page_and_the_article(alice: Visitor) -> None:
-    panel = alice.get("/help/panel?page=/integrations", htmx=True)
-    assert panel.find("input", {"name": "reply_to", "value": "alice@northwind.example"}) is not None
-    alice.client = Walker(alice.client)  # type: ignore[assignment]
-    more = {"place": "panel", "page": "/integrations", "article": "connect-outlook-calendar"}
-    answer = alice.post("/help/messages", htmx=True, text="Hello", reply_to="alice@northwind.example", **more)
-    assert answer.status_code == 201
-    assert alice.soup.find(id="message-panel") is not None
-    (message,) = messages()
-    assert (message.page, message.article) == ("/integrations", "connect-outlook-calendar")
-    member = db.session.get(Member, message.member_id or "")
-    assert member is not None
-    assert member.email == "alice@northwind.example"
-
-
-@pytest.mark.parametrize("htmx", [False, True])
-@pytest.mark.parametrize(
-    ("text", "reply_to", "fault"),
-    [
-        ("", "a@b.example", "Please write what you need"),
-        ("x" * 2001, "a@b.example", "within 2000 characters"),
-        ("Hello", "", "enter an email address"),
-        ("Hello", "nobody", "enter an email address"),
-        ("Hello", "a@b", "enter an email address"),
-        ("Hello", "a@b.example\nBcc: c@d.example", "enter an email address"),
-    ],
-)
-def test_what_is_missing_is_said_and_nothing_typed_is_lost(
-    reader: Visitor, text: str, reply_to: str, fault: str, htmx: bool
-) -> None:
-    assert send(reader, htmx=htmx, text=text, reply_to=reply_to, page="/agenda") == 422
-    assert fault in reader.soup.get_text()
-    field = reader.soup.find("textarea")
-    assert field is not None
-    assert field.get_text() == text
-    assert not messages()
-
-
-def test_a_message_is_text_and_nothing_else(world: World, reader: Visitor) -> None:
-    send(reader, text="<script>alert(1)</script>", reply_to="a@b.example", page="https://evil.example")
-    assert messages()[0].page == ""
+def test_a_view_is_counted_by_a_browser_that_shows_the_article(reader: Visitor) -> None:
+    reader.get(GUIDE)
+    assert db.session.scalars(select(ArticleView)).first() is None
     db.session.rollback()
-    sam = world.sign_in("sam@coordinoter.example")
-    page = sam.get("/support")
-    assert "<script>alert(1)</script>" in page.get_text()
-    assert page.find("script", string="alert(1)") is None
+    for _ in range(2):
+        reader.post(f"{GUIDE}/seen")
+    assert db.session.scalars(select(ArticleView.views)).one() == 2
 
 
-def test_stored_messages_are_limited_corrections_are_not(reader: Visitor) -> None:
-    for _ in range(8):
-        assert send(reader, text="", reply_to="") == 422
-    codes = [send(reader, text="Hello", reply_to="a@b.example") for _ in range(7)]
-    assert codes == [303] * 5 + [429] * 2
-    assert len(messages()) == 5
+def test_a_visitor_asks_from_the_sign_in_page_only(reader: Visitor) -> None:
+    panel = reader.get("/help/panel?page=/sign-in&view=chat", htmx=True)
+    assert panel.find("input", {"name": "reply_to"}) is not None
+    for page in ("/help", "/", ""):
+        panel = reader.get(f"/help/panel?page={page}&view=chat", htmx=True)
+        assert panel.find("form", action="/chat/messages") is None
+        assert "please sign in" in panel.get_text()
+        more = {"text": "Hello", "reply_to": "a@b.example", "page": page}
+        assert reader.post("/chat/messages", **more).status_code == 422
+    assert not conversations()
+
+
+def test_search_finds_the_words_of_articles_and_what_is_not_finished(both: World) -> None:
+    reader = both.visitor()
+    reader.client = Walker(reader.client)  # type: ignore[assignment]
+    for words in ("revoke permission", "enterprise applications", "disconn", "DISCONNECTING?"):
+        found = reader.get(f"/help/search?q={words}", htmx=True)
+        assert found.find("a", href=GUIDE) is not None, words
+    assert "0 articles" in reader.get("/help/search?q=xylophone", htmx=True).get_text().replace(
+        "no articles", "0 articles"
+    )
+    assert "No article has" in reader.get("/help?q=xylophone").get_text()
+    assert reader.get("/help?q=revoke").find(id="found-title") is not None
+    for odd in ('"', "' OR 1=1 --", "a AND NOT", "*", "():&|!"):
+        reader.get("/help?q=" + odd.replace("&", "%26").replace("#", "%23"))
+
+
+def test_an_article_tells_its_contents_its_date_and_its_relatives(reader: Visitor) -> None:
+    page = reader.get(GUIDE)
+    for link in page.select("nav.contents a"):
+        assert page.find(id=str(link["href"])[1:]) is not None
+    assert "Last changed" in page.get_text()
+    assert page.find(id="related-title") is not None
+
+
+def test_the_panel_offers_three_articles_at_most_those_about_the_state_first(world: World, reader: Visitor) -> None:
+    assert len(reader.get("/help/panel?page=/integrations", htmx=True).select("#help-found a")) <= 3
 
 
 def test_writing_needs_a_token(reader: Visitor) -> None:
-    for path in (f"{GUIDE}/answer", "/help/messages"):
+    for path in (f"{GUIDE}/answer", f"{GUIDE}/seen", "/chat/messages"):
         assert reader.client.post(path, data={"face": "happy"}).status_code == 400
         assert reader.client.post(path, data={"face": "happy"}, headers=HTMX).status_code == 400

@@ -1,4 +1,4 @@
-"""Support: the messages people left; for Sam and nobody else."""
+"""Support's desk, over HTTP: for Sam and nobody else; the queue, answers, notes, and acts that the person can see."""
 
 from __future__ import annotations
 
@@ -6,72 +6,206 @@ import pytest
 from sqlalchemy import select
 
 from portal.db import db
-from portal.models import HelpMessage
+from portal.models import Activity, Conversation, Disconnection, Entry, Member
+from portal.models.entry import EVENT
+from portal.workflows import disconnect
 from tests.walker import Walker
-from tests.world import Visitor, World
+from tests.world import HTMX, Visitor, World
+
+ALICE, SAM = "alice@northwind.example", "sam@coordinoter.example"
 
 
 @pytest.fixture
-def sam(world: World) -> Visitor:
-    """Sam, with a message of Alice's and a visitor's waiting, and every page checked."""
-    alice = world.sign_in("alice@northwind.example")
-    alice.post("/help/messages", text="First", reply_to="alice@northwind.example", page="/integrations")
-    alice.post("/help/what-we-see-and-keep/answer", face="unhappy")
-    visitor = world.visitor()
-    visitor.get("/help")
-    visitor.post("/help/messages", text="Second", reply_to="visitor@example.com")
-    sam = world.sign_in("sam@coordinoter.example")
+def alice(world: World) -> Visitor:
+    """Alice, connected, waiting for an answer."""
+    alice = world.connected()
+    alice.post("/chat/messages", text="It hangs.", page="/integrations", sent_as="first")
+    return alice
+
+
+@pytest.fixture
+def sam(world: World, alice: Visitor) -> Visitor:
+    """Sam at the desk, every page checked."""
+    sam = world.sign_in(SAM)
     sam.client = Walker(sam.client)  # type: ignore[assignment]
     return sam
 
 
-def first_id() -> str:
-    found = db.session.scalars(select(HelpMessage.id).where(HelpMessage.text == "First")).one()
+def at() -> str:
     db.session.rollback()
-    return found
+    found = db.session.scalars(select(Conversation.id)).one()
+    db.session.rollback()
+    return f"/support/conversations/{found}"
 
 
-def test_it_works(sam: Visitor) -> None:
+def events() -> list[str]:
+    db.session.rollback()
+    return list(db.session.scalars(select(Entry.text).where(Entry.kind == EVENT).order_by(Entry.number)))
+
+
+def colleague(world: World) -> Visitor:
+    """Max, who gives support as well."""
+    sam = db.session.scalars(select(Member).where(Member.email == SAM)).one()
+    more = {"business_id": sam.business_id, "password_hash": sam.password_hash}
+    db.session.add(Member(email="max@coordinoter.example", name="Max Moor", role="support", **more))
+    db.session.commit()
+    return world.sign_in("max@coordinoter.example")
+
+
+def test_it_works(sam: Visitor, alice: Visitor) -> None:
     page = sam.get("/support").get_text(" ", strip=True)
-    assert page.index("First") < page.index("Second")
+    assert "Waiting (1)" in page
     assert "Alice Ansel, Northwind Traders" in page
-    assert "/integrations" in page
-    assert "What we can see and keep 0 yes, 0 somewhat, 1 no" in page
+    page = sam.get(at()).get_text(" ", strip=True)
+    assert "It hangs." in page
+    assert "Connected" in page
+    sam.press("Send the answer", text="Let me look.")
+    assert "Let me look." in sam.get(at()).get_text()
+    assert "Nobody is waiting" in sam.get("/support").get_text()
+    assert "Let me look." in alice.get("/chat").get_text()
 
 
-def test_closing_keeps_the_message(sam: Visitor) -> None:
-    sam.get("/support")
-    sam.post(f"/support/messages/{first_id()}/close")
-    page = sam.get("/support").get_text(" ", strip=True)
-    assert page.index("Second") < page.index("Closed lately") < page.index("First")
+def test_what_stands_beside_it_names_no_mailbox_and_no_event(sam: Visitor) -> None:
+    page = sam.get(at()).get_text()
+    assert "adele@contoso.example" not in page
+    assert "Contoso" not in page
 
 
-def test_htmx_gets_the_closed_message_alone(sam: Visitor) -> None:
-    message_id = first_id()
-    answer = sam.post(f"/support/messages/{message_id}/close", htmx=True)
-    assert answer.status_code == 200
-    assert sam.soup.find("article", id=f"message-{message_id}") is not None
-    assert "Closed" in sam.soup.get_text()
+@pytest.mark.parametrize("which", ["waiting", "mine", "all", "closed"])
+def test_queues(sam: Visitor, which: str) -> None:
+    def shown() -> bool:
+        return "Alice Ansel" in sam.get(f"/support?queue={which}", htmx=True).get_text()
+
+    assert shown() is (which in ("waiting", "all"))
+    sam.get(at())
+    sam.post(f"{at()}/messages", text="Hello", kind="message", seen="9")
+    assert shown() is (which in ("mine", "all"))
+    sam.post(f"{at()}/close")
+    assert shown() is (which in ("closed", "all"))
 
 
-def test_closing_twice_keeps_the_first_moment(sam: Visitor) -> None:
-    message_id = first_id()
-    moments = set()
-    for _ in range(2):
-        sam.post(f"/support/messages/{message_id}/close")
-        moments.add(db.session.scalars(select(HelpMessage.closed_at).where(HelpMessage.id == message_id)).one())
-        db.session.rollback()
-    assert len(moments) == 1
+@pytest.mark.parametrize(("words", "found"), [("hangs", 1), ("ANSEL", 1), ("northwind.ex", 1), ("100%", 0), ("_", 0)])
+def test_search(sam: Visitor, words: str, found: int) -> None:
+    page = sam.get("/support?q=" + words.replace("%", "%25"))
+    assert len(page.select("#queue a.help-link")) == found
 
 
-def test_a_message_that_does_not_exist_is_404(sam: Visitor) -> None:
-    assert sam.post("/support/messages/nothing/close").status_code == 404
+def test_a_note_is_for_supporters_only_and_moves_nothing(sam: Visitor, alice: Visitor) -> None:
+    sam.get(at())
+    sam.post(f"{at()}/messages", text="Looks like a proxy.", kind="note")
+    assert "Looks like a proxy." in sam.get(at()).get_text()
+    assert "Looks like a proxy." not in alice.get("/chat").get_text()
+    assert "Waiting (1)" in sam.get("/support").get_text()
 
 
-@pytest.mark.parametrize("email", ["alice@northwind.example", "dana@northwind.example", "charlie@fabrikam.example"])
+def test_closing_and_opening_again(sam: Visitor, alice: Visitor) -> None:
+    sam.get(at())
+    sam.press("Close the conversation")
+    sam.post(f"{at()}/close")
+    assert "is closed" in alice.get("/chat").get_text()
+    sam.get(at())
+    sam.press("Open again")
+    assert events() == ["Sam Sorel closed this conversation.", "Sam Sorel opened this conversation again."]
+    sam.post(f"{at()}/close")
+    alice.post("/chat/messages", text="Still hangs.", conversation=at().rsplit("/", 1)[1])
+    assert "Waiting (1)" in sam.get("/support").get_text()
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_two_supporters_do_not_answer_over_each_other(world: World, sam: Visitor, htmx: bool) -> None:
+    other = colleague(world)
+    for each in (sam, other):
+        each.get(at())
+    seen = str(other.soup.find("input", {"name": "seen"})["value"])  # type: ignore[index]
+    sam.post(f"{at()}/messages", text="Sam's answer", kind="message", seen=seen)
+    assert other.post(f"{at()}/messages", text="Max's answer", kind="message", seen=seen, htmx=htmx).status_code == 422
+    assert "Sam Sorel answered meanwhile" in other.soup.get_text()
+    if not htmx:
+        assert "Max's answer" in other.soup.get_text()
+    assert other.post(f"{at()}/messages", text="Max's answer", kind="message", seen="2").status_code == 303
+
+
+def test_giving_it_to_somebody(world: World, sam: Visitor) -> None:
+    colleague(world)
+    sam.get(at())
+    chosen = db.session.scalars(select(Member.id).where(Member.name == "Max Moor")).one()
+    sam.post(f"{at()}/assign", supporter=chosen, htmx=True)
+    assert "Max Moor has it" in sam.get("/support").get_text()
+    owner = db.session.scalars(select(Member.id).where(Member.email == ALICE)).one()
+    sam.post(f"{at()}/assign", supporter=owner)
+    assert "has it" not in sam.get("/support").get_text()
+
+
+def test_a_canned_answer_fills_the_field(sam: Visitor) -> None:
+    sam.get(at())
+    link = sam.soup.find("a", {"data-canned": True})
+    assert link is not None
+    page = sam.get(str(link["href"]))
+    assert page.textarea is not None
+    assert page.textarea.get_text().strip() == str(link["data-canned"]).strip()
+
+
+def test_disconnecting_for_a_person_needs_a_reason_and_they_can_read_it(
+    world: World, sam: Visitor, alice: Visitor
+) -> None:
+    sam.get(at())
+    sam.press("Start disconnecting", reason="")
+    assert "give a reason" in sam.soup.get_text()
+    sam.press("Start disconnecting", reason="Lost phone")
+    world.work()
+    told = "Sam Sorel started disconnecting Outlook Calendar for you. Reason: Lost phone"
+    assert told in alice.get("/chat").get_text()
+    assert "Lost phone" in alice.get(f"/disconnections/{world.disconnection().id}").get_text()
+    assert db.session.scalars(select(Activity).where(Activity.detail == "Lost phone")).first() is not None
+
+
+def test_trying_a_step_again_while_it_waits(world: World, sam: Visitor, alice: Visitor) -> None:
+    world.microsoft.breaks("status", "subscriptions", status=503, times=None)
+    alice.get("/integrations/outlook-calendar")
+    alice.press("Disconnect from Microsoft")
+    alice.press("Disconnect")
+    row_id = world.disconnection().id
+    db.session.rollback()
+    disconnect.carry_out("end_notifications", row_id)
+    page = sam.get(at())
+    assert "Microsoft is not answering." in page.get_text()
+    sam.press("Try again now", reason="The network is mended")
+    assert "tries the step “End notifications” again" in alice.get("/chat").get_text()
+    world.microsoft.mend()
+    world.work()
+    page = sam.get(at())
+    assert "our tokens for this account are erased" in page.get_text()
+    answer = sam.post(f"{at()}/retry", disconnection=row_id, reason="Once more")
+    assert answer.status_code == 422
+    assert "our tokens for this account are erased" in sam.soup.get_text()
+
+
+def test_nothing_is_done_to_others(world: World, sam: Visitor) -> None:
+    charlie = world.sign_in("charlie@fabrikam.example")
+    charlie.connect("megan@outlook.example")
+    db.session.rollback()
+    theirs = world.visitor()
+    assert theirs is not None
+    from portal.models import Connection
+
+    foreign = db.session.scalars(
+        select(Connection.id).join(Member, Member.id == Connection.member_id).where(Member.email.like("charlie%"))
+    ).one()
+    assert sam.post(f"{at()}/disconnect", connection=foreign, reason="Why not").status_code == 422
+    assert db.session.scalars(select(Disconnection)).first() is None
+
+
+@pytest.mark.parametrize("email", [ALICE, "dana@northwind.example", "charlie@fabrikam.example"])
 def test_nobody_else_gets_in(world: World, sam: Visitor, email: str) -> None:
+    place = at()
     other = world.sign_in(email)
-    page = other.get("/support", status=403)
-    assert "This page is not for you" in page.get_text()
-    assert page.find("a", href="/support") is None
-    assert other.post(f"/support/messages/{first_id()}/close").status_code == 403
+    for path in ("/support", "/support/articles", place, f"{place}/entries", f"{place}/context"):
+        assert other.client.get(path, headers=HTMX).status_code == 403
+    for verb in ("messages", "assign", "close", "reopen", "read", "typing", "retry", "disconnect"):
+        assert other.post(f"{place}/{verb}", text="x", reason="x").status_code == 403
+
+
+def test_what_does_not_exist_is_404(sam: Visitor) -> None:
+    sam.get("/support/conversations/nothing", status=404)
+    assert sam.post("/support/conversations/nothing/close").status_code == 404
+    sam.get("/support/images/nothing", status=404)

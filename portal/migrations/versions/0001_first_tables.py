@@ -210,23 +210,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_disconnections_member_id"), ["member_id"], unique=False)
 
     op.create_table(
-        "help_messages",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("member_id", sa.String(length=32), nullable=True),
-        sa.Column("reply_to", sa.String(length=254), nullable=False),
-        sa.Column("page", sa.String(length=300), nullable=False),
-        sa.Column("article", sa.String(length=100), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_help_messages_member_id_members")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_help_messages")),
-    )
-    with op.batch_alter_table("help_messages", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_help_messages_at"), ["at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_help_messages_member_id"), ["member_id"], unique=False)
-
-    op.create_table(
         "meetings",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("business_id", sa.String(length=32), nullable=False),
@@ -475,11 +458,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_meetings_business_id"))
 
     op.drop_table("meetings")
-    with op.batch_alter_table("help_messages", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_help_messages_member_id"))
-        batch_op.drop_index(batch_op.f("ix_help_messages_at"))
-
-    op.drop_table("help_messages")
     with op.batch_alter_table("disconnections", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_disconnections_member_id"))
         batch_op.drop_index(batch_op.f("ix_disconnections_check_state_hash"))

@@ -1,0 +1,120 @@
+"""What support's desk shows: the queue, what is known of a person's connections, and how articles do. Reads only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import joinedload
+
+from portal.db import db
+from portal.models import (
+    Activity,
+    Answer,
+    ArticleView,
+    Connection,
+    Conversation,
+    Disconnection,
+    Entry,
+    Member,
+    SelfCheck,
+)
+from portal.models import conversation as states
+from portal.models.connection import CONNECTING
+from portal.workflows.desk import why_no_retry
+
+WAITING, MINE, ALL, CLOSED = "waiting", "mine", "all", "closed"
+SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Known:
+    """A person's context: no token, no address at the vendor, no title of an event."""
+
+    connections: list[Connection]
+    disconnections: list[tuple[Disconnection, str]]  # with the reason why no step can be tried again, or ""
+    check: SelfCheck | None
+    activities: list[Activity]
+
+
+@dataclass
+class ArticleRow:
+    """What one article's readers did."""
+
+    views: int = 0
+    faces: Counter[str] = field(default_factory=Counter)
+    reasons: list[str] = field(default_factory=list)
+    conversations: int = 0
+
+
+def look(which: str, supporter_id: str, words: str = "") -> list[Conversation]:
+    """One queue: the longest waiting first, else the latest first. `words` search all of them."""
+    found = select(Conversation).options(joinedload(Conversation.member).joinedload(Member.business)).limit(SHOWN)
+    if words:
+        return list(db.session.scalars(found.where(_holds(words)).order_by(Conversation.last_at.desc())))
+    if which == MINE:
+        mine = found.where(Conversation.assigned_id == supporter_id, Conversation.state != states.CLOSED)
+        return list(db.session.scalars(mine.order_by(Conversation.last_at.desc())))
+    if which == CLOSED:
+        closed = found.where(Conversation.state == states.CLOSED)
+        return list(db.session.scalars(closed.order_by(Conversation.closed_at.desc())))
+    if which == ALL:
+        return list(db.session.scalars(found.order_by(Conversation.last_at.desc())))
+    return list(db.session.scalars(found.where(Conversation.state == states.WAITING).order_by(Conversation.last_at)))
+
+
+def waiting() -> int:
+    """How many people wait."""
+    return db.session.scalar(select(func.count()).where(Conversation.state == states.WAITING)) or 0
+
+
+def know(conversation: Conversation) -> Known:
+    """Look up what there is about the person of a conversation."""
+    member_id = conversation.member_id
+    if member_id is None:
+        return Known([], [], None, [])
+    connections = select(Connection).where(Connection.member_id == member_id, Connection.state != CONNECTING)
+    ended = select(Disconnection).where(Disconnection.member_id == member_id)
+    return Known(
+        connections=list(db.session.scalars(connections.order_by(Connection.created_at))),
+        disconnections=[
+            (row, why_no_retry(row))
+            for row in db.session.scalars(ended.order_by(Disconnection.started_at.desc()).limit(3))
+        ],
+        check=db.session.scalars(
+            select(SelfCheck).where(SelfCheck.member_id == member_id).order_by(SelfCheck.at.desc()).limit(1)
+        ).first(),
+        activities=list(
+            db.session.scalars(
+                select(Activity).where(Activity.member_id == member_id).order_by(Activity.at.desc()).limit(8)
+            )
+        ),
+    )
+
+
+def articles() -> dict[str, ArticleRow]:
+    """Per article: views, faces, reasons, and the conversations it led to."""
+    rows: dict[str, ArticleRow] = {}
+    for view in db.session.scalars(select(ArticleView)):
+        rows.setdefault(view.article, ArticleRow()).views = view.views
+    for answer in db.session.scalars(select(Answer).order_by(Answer.at.desc())):
+        row = rows.setdefault(answer.article, ArticleRow())
+        row.faces[answer.face] += 1
+        if answer.reason and len(row.reasons) < 5:
+            row.reasons.append(answer.reason)
+    led = select(Conversation.article, func.count()).where(Conversation.article != "").group_by(Conversation.article)
+    for article, number in db.session.execute(led):
+        rows.setdefault(article, ArticleRow()).conversations = number
+    return rows
+
+
+def _holds(words: str) -> ColumnElement[bool]:
+    like = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    said = select(Entry.conversation_id).where(Entry.text.ilike(like, escape="\\"))
+    people = select(Member.id).where(or_(Member.name.ilike(like, escape="\\"), Member.email.ilike(like, escape="\\")))
+    return or_(
+        Conversation.id.in_(said),
+        Conversation.member_id.in_(people),
+        Conversation.reply_to.ilike(like, escape="\\"),
+    )
