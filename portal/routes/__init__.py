@@ -7,6 +7,7 @@ from flask import Flask
 from portal.routes import (
     after,
     agenda,
+    approval,
     business,
     chat,
     connect,
@@ -33,6 +34,7 @@ def setup(app: Flask) -> None:
         sign_in,
         integrations,
         connect,
+        approval,
         sync,
         disconnect,
         agenda,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect, request, url_for
+from collections.abc import Mapping
+
+from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -13,7 +15,7 @@ from portal.web import notices
 from portal.web.browser import browser_name
 from portal.web.guards import own_connection, public
 from portal.web.reading import writes_on_get
-from portal.workflows import after
+from portal.workflows import after, approval
 from portal.workflows import connect as workflow
 
 bp = Blueprint("connect", __name__)
@@ -44,6 +46,8 @@ def callback(slug: str) -> BaseResponse:
     """
     if slug not in parts().providers:
         abort(404)
+    if _is_approval(request.args):
+        return _thank_administrator(slug)
     if not current_user.is_authenticated:
         notices.leave(SignInReason.EXPIRED.value)
     elif checked := after.finish_check(current_user.id, browser_name(), request.args):
@@ -53,10 +57,29 @@ def callback(slug: str) -> BaseResponse:
     return redirect(url_for("integrations.deep_link", slug=slug), 303)
 
 
+def _is_approval(answer: Mapping[str, str]) -> bool:
+    """An administrator back from approving: it answers no question of ours, and nothing follows from it.
+
+    https://learn.microsoft.com/entra/identity-platform/v2-admin-consent
+    """
+    return answer.get("admin_consent", "").lower() == "true" and not answer.get("code") and not answer.get("error")
+
+
+def _thank_administrator(slug: str) -> BaseResponse:
+    """Often somebody without an account here: they are told on the page that they can see."""
+    if current_user.is_authenticated:
+        notices.leave("admin_approved")
+        return redirect(url_for("integrations.deep_link", slug=slug), 303)
+    flash("Microsoft says that you have approved Coordinoter. Your people can connect now; you can close this page.")
+    return redirect(url_for("sign_in.show"), 303)
+
+
 def _finish(slug: str) -> str:
     try:
         workflow.finish(current_user.id, slug, browser_name(), request.args)
     except SignInRefused as refused:
+        if refused.reason is SignInReason.ADMIN_APPROVAL_NEEDED:
+            approval.wait(current_user.id, slug)
         return refused.reason.value
     except workflow.StillDisconnecting:
         return "still_disconnecting"

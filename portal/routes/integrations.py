@@ -9,10 +9,12 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from portal.db import db
-from portal.models import Calendar, Connection, Disconnection
+from portal.models import Approval, Calendar, Connection, Disconnection, Member
 from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
-from portal.web import notices
+from portal.web import administrators, notices
+from portal.web.guards import me
 from portal.web.htmx import wants_fragment
+from portal.workflows import approval
 from portal.workflows.inventory import Inventory, take
 
 bp = Blueprint("integrations", __name__)
@@ -28,6 +30,7 @@ class Link:
     inventory: Inventory | None
     disconnection: Disconnection | None
     calendars: tuple[Calendar, ...] = ()
+    is_shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Card:
     slug: str
     title: str
     links: tuple[Link, ...]
+    waiting: Approval | None = None
+    approval_link: str = ""
+    approval_text: str = ""
 
     def is_syncing(self) -> bool:
         """Whether any of its accounts syncs at this moment: then the card follows."""
@@ -91,9 +97,34 @@ def make_card(slug: str) -> Card:
         .order_by(Disconnection.started_at)
     ).all()
     # A disconnection near its end has no connection row any more, and is still at work.
-    links = [Link(each, take(each), None, _writable(each)) for each in connections if each.state != DISCONNECTING]
+    links = [
+        Link(each, take(each), None, _writable(each), _is_shared(each))
+        for each in connections
+        if each.state != DISCONNECTING
+    ]
     links += [Link(None, None, each) for each in running]
-    return Card(slug, TITLES[slug], tuple(links))
+    waiting = approval.waiting(current_user.id, slug)
+    if waiting is None:
+        return Card(slug, TITLES[slug], tuple(links))
+    message = administrators.approval_text(slug)
+    return Card(slug, TITLES[slug], tuple(links), waiting, administrators.approval_link(slug), message)
+
+
+def _is_shared(connection: Connection) -> bool:
+    """Whether a colleague has connected the same account. Who it is stays their affair, other businesses too."""
+    other = (
+        select(Connection.id)
+        .join(Member, Connection.member_id == Member.id)
+        .where(
+            Connection.integration == connection.integration,
+            Connection.account_tenant == connection.account_tenant,
+            Connection.account_subject == connection.account_subject,
+            Connection.state.in_((CONNECTED, NEEDS_ATTENTION)),
+            Connection.member_id != connection.member_id,
+            Member.business_id == me().business_id,
+        )
+    )
+    return db.session.scalar(other.limit(1)) is not None
 
 
 def _writable(connection: Connection) -> tuple[Calendar, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -14,11 +15,13 @@ from portal.db import db
 from portal.models import Connection
 from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
 from portal.parts import parts
-from portal.providers.base import Account, AccountKind, Grant, SignInReason, SignInRefused
+from portal.providers.base import Account, AccountKind, Grant, OurFault, SignInReason, SignInRefused
 from portal.vault import CannotOpen
-from portal.workflows import counters, tokens
+from portal.workflows import approval, counters, tokens
 from portal.workflows.activity import record
 from portal.workflows.epoch import Fenced, writing
+
+logger = logging.getLogger("portal.connect")
 
 SIGN_IN_LIFE = timedelta(minutes=10)
 PURPOSE = "sign-in"
@@ -68,6 +71,10 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
             if isinstance(refused, Fenced):
                 raise SignInRefused(SignInReason.EXPIRED) from None
             raise
+    except OurFault as error:
+        logger.critical("a sign-in could not be finished: our registration has a problem %s", error.request_id)
+        counters.add("our_faults")
+        raise
     finally:
         _drop_attempt(attempt_id)
 
@@ -118,6 +125,7 @@ def _settle(attempt_id: str, epoch: int, grant: Grant) -> Connection:
         if attempt.replaces_id and (own is None or own.id != attempt.replaces_id):
             raise WrongAccount
         connection = own or attempt
+        approval.forget(attempt.member_id, attempt.integration)
         if own is not None:
             own.epoch += 1  # whatever still works with the old tokens finds its writes refused
             db.session.delete(attempt)

@@ -22,8 +22,17 @@ from portal.models import Connection, Disconnection, DisconnectionStep, Token
 from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
-from portal.providers.base import AccountKind, ProviderError
-from portal.workflows import end_notifications, erase, inventory, notice, receipt, remove_our_meetings, withdraw_access
+from portal.providers.base import AccountKind, OurFault, ProviderError
+from portal.workflows import (
+    counters,
+    end_notifications,
+    erase,
+    inventory,
+    notice,
+    receipt,
+    remove_our_meetings,
+    withdraw_access,
+)
 from portal.workflows.activity import record
 from portal.workflows.connect import cancel_attempts
 from portal.workflows.promise import Ended, GiveUp, Promise, Work
@@ -184,6 +193,9 @@ def carry_out(name: str, disconnection_id: str) -> float | None:
         ended = step.keep(work)
     except ProviderError as error:
         db.session.rollback()
+        if isinstance(error, OurFault):
+            logger.critical("step %s met a problem of our registration %s", name, error.request_id)
+            counters.add("our_faults")
         return _try_later(disconnection_id, step, attempts, error.sentence, error.retry_after, error)
     except Exception as error:
         db.session.rollback()
