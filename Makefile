@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo demo-reset test lint check-browser bench clean
+.PHONY: help setup demo demo-reset test test-long lint check-browser bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,7 +28,10 @@ demo-reset: setup ## forget all demo data and start afresh
 check-browser: setup
 	@$(BIN)/python -m tests.browser
 
-test: setup check-browser ## run every test, the real-browser journeys included
+test: setup check-browser ## run every test but the long versions, the real-browser journeys included
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
+
+test-long: setup check-browser ## the same with every long version, which takes far longer
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup ## ruff and mypy --strict

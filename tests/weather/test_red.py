@@ -1,0 +1,88 @@
+"""The judge of the cells can say no: each bug that the table once found, planted again, turns a cell red."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from requests.adapters import HTTPAdapter
+
+from portal.providers.outlook.caller import Caller
+from portal.providers.outlook.http import request_id
+from portal.providers.outlook.wire import Wire
+from portal.workflows import disconnect, end_notifications, tokens
+from portal.workflows.promise import Work
+from tests.weather.cell import Place, run
+from tests.weather.expected import lasting
+
+
+def any_success_is_a_deletion(patch: pytest.MonkeyPatch) -> None:
+    """A proxy's page with status 200 passes for a deletion."""
+    patch.setattr(
+        Caller,
+        "delete",
+        lambda self, access, address, name, headers=None: request_id(
+            self.call(access, "DELETE", address, name, headers=headers)
+        ),
+    )
+
+
+def only_the_probe_is_told(patch: pytest.MonkeyPatch) -> None:
+    """The receipt forgets the access token that the disconnection itself refreshed."""
+    patch.setattr(tokens, "tell", lambda *_: None)
+
+
+def subscriptions_are_not_told(patch: pytest.MonkeyPatch) -> None:
+    """The receipt says that a subscription lapses, but a moment too early."""
+    patch.setattr(end_notifications, "_latest", lambda row, _: row.started_at)
+
+
+def given_up_at_once(patch: pytest.MonkeyPatch) -> None:
+    """A remote step does not wait for better weather."""
+
+    def end(disconnection_id: str, step: Any, _attempts: int, trouble: str, *_: Any) -> None:
+        disconnect._note_end(disconnection_id, step.name, step.give_up(Work(disconnection_id), trouble))
+
+    patch.setattr(disconnect, "_try_later", end)
+
+
+def redirects_are_followed(patch: pytest.MonkeyPatch) -> None:
+    """The bearer token goes wherever an answer points."""
+    honest = Wire.send
+
+    def follow(self: Wire, request: Any, *args: Any, **more: Any) -> Any:
+        if request.method == "GET" and request.path_url == "/v1.0/subscriptions":
+            answer = HTTPAdapter.send(self, request, timeout=5)
+            request.url = answer.headers.get("Location", request.url)
+        return honest(self, request, *args, **more)
+
+    patch.setattr(Wire, "send", follow)
+
+
+@pytest.mark.parametrize(
+    ("plant", "call", "weather"),
+    [
+        (any_success_is_a_deletion, "delete", "not json"),
+        (any_success_is_a_deletion, "remove", "empty"),
+        (only_the_probe_is_told, "probe_again", "500"),
+        (subscriptions_are_not_told, "list", "503"),
+        (given_up_at_once, "list", "500"),
+        (redirects_are_followed, "list", "redirect"),
+    ],
+)
+def test_a_planted_bug_turns_its_cell_red(
+    on_sqlite: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    plant: Callable[[pytest.MonkeyPatch], None],
+    call: str,
+    weather: str,
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        run(on_sqlite, call, weather, lasting()[call, weather], lasting=True)
+
+
+def test_the_same_cells_are_green_without_it(on_sqlite: Place) -> None:
+    for call, weather in (("delete", "not json"), ("probe_again", "500"), ("list", "redirect")):
+        run(on_sqlite, call, weather, lasting()[call, weather], lasting=True)
