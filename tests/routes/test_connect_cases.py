@@ -269,7 +269,7 @@ def test_our_own_fault_alarms_operators_and_asks_nothing_of_people(world: World,
     world.microsoft.desk("POST", f"{ACCOUNT}/expire-tokens", kinds=["access"])
     said = sync(world, alice)
     assert "Coordinoter's own registration at Microsoft has a problem. Our operators have been told." in said
-    assert "we try again by ourselves" in said
+    assert "we try again every five minutes" in said
     assert "Needs attention" not in said
     assert "Reconnect" not in said
     assert our_faults() == 1
@@ -308,5 +308,5 @@ def test_our_own_fault_while_disconnecting_erases_all_the_same(world: World) -> 
 def test_trouble_that_passes_is_told_on_the_card(world: World) -> None:
     alice = world.connected()
     world.microsoft.breaks("status", "calendars", status=503, times=1)
-    assert "Microsoft is not answering. The last sync did not get through" in sync(world, alice)
+    assert "Microsoft is not answering. The last sync was not finished" in sync(world, alice)
     assert "Changes in Outlook arrive by themselves" in sync(world, alice)
