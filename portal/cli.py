@@ -70,7 +70,7 @@ def worker() -> None:
     durable.launch(current_app._get_current_object())  # type: ignore[attr-defined]
     click.echo("The worker is running.")
     stop.wait()
-    durable.shut_down()
+    durable.leave()
 
 
 keys = AppGroup("keys", help="The portal's own keys.")

@@ -69,7 +69,8 @@ def engine_options(url: str) -> dict[str, Any]:
     """Pool options that suit the database behind `url`. Timeouts are in seconds."""
     if url.startswith("sqlite"):
         return {"pool_size": 20, "max_overflow": 30, "pool_timeout": 30, "connect_args": {"timeout": 30}}
-    return {"pool_size": 20, "max_overflow": 30, "pool_timeout": 30, "pool_pre_ping": True}
+    noticing = {"connect_timeout": 10, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+    return {"pool_size": 20, "max_overflow": 30, "pool_timeout": 30, "pool_pre_ping": True, "connect_args": noticing}
 
 
 def make_engine(url: str, *, for_durable: bool = False) -> Engine:
@@ -82,9 +83,12 @@ def make_engine(url: str, *, for_durable: bool = False) -> Engine:
 def prepare(engine: Engine, *, begins: bool = True) -> None:
     """Give SQLite what we promise: deleted bytes overwritten, foreign keys kept, no surprise lock upgrades.
 
+    And PostgreSQL: a process that froze, or whose machine is gone, must not hold its locks for ever.
     https://www.sqlite.org/pragma.html#pragma_secure_delete
+    https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-IN-TRANSACTION-SESSION-TIMEOUT
     """
     if engine.dialect.name != "sqlite":
+        event.listen(engine, "connect", _limit_idle_transactions)
         return
 
     @event.listens_for(engine, "connect")
@@ -106,3 +110,8 @@ def prepare(engine: Engine, *, begins: bool = True) -> None:
         # A transaction that starts as a reader and then writes can be refused at once ("database is locked") when
         # another writer came in between; taking the write lock first makes it wait its turn instead.
         connection.exec_driver_sql("BEGIN" if _reads_only.get() else "BEGIN IMMEDIATE")
+
+
+def _limit_idle_transactions(connection: Any, _record: Any) -> None:
+    connection.execute("SET idle_in_transaction_session_timeout = '20s'")
+    connection.commit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from portal import clock
 from portal.db import db
@@ -12,6 +12,9 @@ from portal.parts import parts
 from portal.providers.base import AccessEnded, AccountKind
 from portal.workflows import tokens, withdraw_consent
 from portal.workflows.promise import Ended, Work, at, count_of
+
+LONGEST_LIFE = timedelta(minutes=90)
+"""Of an access token: https://learn.microsoft.com/entra/identity-platform/access-tokens#token-lifetime"""
 
 
 def withdraw_access(work: Work) -> Ended:
@@ -39,7 +42,12 @@ def try_the_old_token(work: Work) -> Ended:
     We ask once more with our old token: is our access still honoured? Whatever we are given is thrown away unstored.
     """
     row = work.row()
-    connection_id, lapses_at = row.connection_id, row.lapses_at
+    connection_id = row.connection_id
+    if any(step.attempts > 1 for step in row.steps):
+        # An earlier try of some step may have been issued a token, and have died before it could say until when.
+        tokens.tell(connection_id, clock.now() + LONGEST_LIFE)
+        db.session.commit()
+    lapses_at = work.row().lapses_at
     secret = dict(_stored(connection_id)).get(tokens.REFRESH)
     provider = work.provider()
     if secret is None:

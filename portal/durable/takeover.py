@@ -1,0 +1,112 @@
+"""Nothing stays undone: runs of dead processes, runs that nobody is at, and work of ours that has no run at all.
+
+Every engine process looks around every few seconds. Whatever is started twice by mistake does no harm: every step may
+run again, an outcome is written once, and the engine takes a run away from whoever had it before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+
+from dbos import WorkflowStatus
+from sqlalchemy import Engine
+
+from portal import clock
+from portal.db import db, reads_only
+from portal.durable import executors, runs
+from portal.durable.start import ALIVE, client, enqueue
+
+logger = logging.getLogger("portal.durable")
+
+OWED_EVERY = 3  # looks
+GRACE = 3 * executors.HEARTBEAT  # seconds in which the others may show themselves after we were away ourselves
+CHUNK = 200  # ids in one question
+ROW_ID = 32  # a run's id begins with the id of the row that it is for (see `portal.db.new_id`)
+
+
+class Look:
+    """What one process remembers from one look around to the next."""
+
+    def __init__(self, engine: Engine, me: str) -> None:
+        self._engine, self._me = engine, me
+        self._idle: set[str] = set()
+        self._lacking: dict[str, set[str]] = defaultdict(set)
+        self._looks = 0
+        self._last = self._trust_from = 0.0
+
+    def around(self, now: float) -> None:
+        """Look once; `now` is a monotonic time."""
+        if self._last and now - self._last > GRACE:
+            self.missed()  # we were stopped or asleep: as far as we can tell everybody else was
+        self._last = now
+        pending = client().list_workflows(status="PENDING", load_input=False, load_output=False)
+        if pending and now >= self._trust_from:
+            living = executors.living(self._engine) | {self._me}
+            resume([run for run in pending if run.executor_id not in living])
+        self._resume_idle(pending)
+        self._looks += 1
+        if self._looks % OWED_EVERY == 1:
+            for name, ask in runs.owing.items():
+                with reads_only():
+                    rows = ask()
+                    db.session.rollback()
+                self._start_owed(name, rows)
+
+    def missed(self) -> None:
+        """The database was away, perhaps for everybody: nobody is called dead before they could show a sign again."""
+        self._trust_from = clock.monotonic() + GRACE
+
+    def _resume_idle(self, pending: list[WorkflowStatus]) -> None:
+        """Runs that this process claimed but is not at: the database was lost in the middle of the claim.
+
+        One that has just begun or ended looks the same for a moment, so it takes two looks to tell.
+        """
+        ours = [run for run in pending if run.executor_id == self._me]
+        idle = {run.workflow_id for run in ours} - runs.at_work()
+        resume([run for run in ours if run.workflow_id in idle & self._idle])
+        self._idle = idle
+
+    def _start_owed(self, name: str, rows: list[str]) -> None:
+        """Give rows that are owed a run, and have none in two looks, one again.
+
+        The minute is part of the run's id: however many processes notice, one run is started, and one that breaks at
+        once is not tried more often than that.
+        """
+        lacking = set(rows) - attended(name, rows)
+        again = sorted(lacking & self._lacking[name])
+        self._lacking[name] = lacking
+        if not again:
+            return
+        logger.warning("starting %d %s runs again: they were owed, and no run was there", len(again), name)
+        minute = int(clock.now().timestamp() // 60)
+        for row in again:
+            enqueue(db.session(), name, row, f"{row}.again-{minute}")
+        db.session.commit()
+
+
+def resume(orphans: list[WorkflowStatus]) -> None:
+    """Put runs back into the queues that they came from; every recorded step of theirs stays done."""
+    queues: dict[str | None, list[str]] = defaultdict(list)
+    for run in orphans:
+        queues[run.queue_name].append(run.workflow_id)
+    for queue, ids in queues.items():
+        logger.warning("taking over %d runs that nobody is at", len(ids))
+        client().resume_workflows(ids, queue_name=queue)
+
+
+def attended(name: str, rows: list[str]) -> set[str]:
+    """Those of the rows for which a run of this kind is waiting or at work."""
+    found: set[str] = set()
+    for start in range(0, len(rows), CHUNK):
+        found |= {
+            run.workflow_id[:ROW_ID]
+            for run in client().list_workflows(
+                workflow_id_prefix=rows[start : start + CHUNK],
+                name=name,
+                status=ALIVE,
+                load_input=False,
+                load_output=False,
+            )
+        }
+    return found
