@@ -25,7 +25,8 @@ _WORDS = {
     "declined": (
         "info",
         "Nothing was connected",
-        "The permission was declined at Microsoft, so Coordinoter was given no access.",
+        "The permission was declined at Microsoft, so Coordinoter was given no access. If Microsoft asked for an "
+        "administrator's approval, press the button for that on the card: we have a text for them.",
     ),
     "admin_approval_needed": (
         "wait",

@@ -167,6 +167,7 @@ def test_texts_of_an_error_are_never_read(provider: OutlookProvider) -> None:
     [
         ({"error": "invalid_grant", "error_codes": [54005]}, SignInReason.EXPIRED),
         ({"error": "invalid_grant", "error_codes": [501481]}, SignInReason.EXPIRED),
+        ({"error": "invalid_grant", "error_codes": [50147]}, SignInReason.EXPIRED),
         ({"error": "invalid_grant", "error_codes": [700005]}, SignInReason.EXPIRED),
         ({"error": "invalid_grant"}, SignInReason.EXPIRED),
         ({"error": "invalid_grant", "error_codes": [65001]}, SignInReason.ADMIN_APPROVAL_NEEDED),
