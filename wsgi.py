@@ -15,7 +15,8 @@ load_dotenv(ROOT / ".env")  # what the environment says already, stays
 try:
     app = create_app()
 except ConfigError as error:
-    sys.exit(f"Coordinoter cannot start: {error}")
+    sys.stderr.write(f"Coordinoter cannot start: {error}\n")
+    sys.exit(4)  # gunicorn takes 4 for "cannot be loaded" and stops; any other code makes it try for ever
 
 live.end_on_signals(app)
 if app.extensions["settings"].engine and os.environ.get("FLASK_RUN_FROM_CLI") != "true":
