@@ -16,7 +16,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
 
-from portal import create_app, durable, seed
+from portal import create_app, durable, logs, seed
 from portal import demo as world
 from portal.config import Settings
 from portal.models import Receipt
@@ -48,7 +48,8 @@ def migrate(app: Flask) -> None:
 
 
 def setup(app: Flask) -> None:
-    """Add the commands that need a configured portal."""
+    """Add the commands that need a configured portal; Flask's own `run` must keep secrets out of its log."""
+    logs.keep_queries_out()
     for command in (worker, keys, receipt, prepare, residue):
         app.cli.add_command(command)
 

@@ -39,13 +39,14 @@ _IN_A_JWT = (b'"alg"', b'"iss"', b'"aud"')
 _RUN = re.compile(rb"[A-Za-z0-9+/_-]+(?:\r?\n[A-Za-z0-9+/_-]+)*")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+IN_BASE64 = " in base64"
 DEPTH = 2  # base64 within base64
 SHORTEST = 40  # letters of base64 that are worth a look
 
 
 @dataclass(frozen=True)
 class Clear:
-    """A find: what kind, from where to where in the data, and the secret itself (never printed)."""
+    """A find: what kind and in which form, from where to where in the data, and the secret itself (never printed)."""
 
     kind: str
     start: int
@@ -96,7 +97,7 @@ class Clears:
             text = run[0].replace(b"\r", b"").replace(b"\n", b"").translate(_STANDARD)
             for skip in range(4):  # a column before it may have lent it its last letters
                 for found in self.find(_decoded(text[skip:]), depth):
-                    yield Clear(f"{found.kind.removesuffix(' in base64')} in base64", *run.span(), found.secret)
+                    yield Clear(f"{found.kind.removesuffix(IN_BASE64)}{IN_BASE64}", *run.span(), found.secret)
 
 
 def _spellings(secret: bytes) -> set[bytes]:

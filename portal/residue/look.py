@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.keyring.wrapping import PortalKeys
 from portal.residue import sealed, wrapped
-from portal.residue.clear import Clears
+from portal.residue.clear import IN_BASE64, Clears
 from portal.residue.report import Report
 from portal.residue.sealed import DataKey
 from portal.residue.windows import CHUNK, OVERLAP, Piece, Window, windows
@@ -76,7 +76,8 @@ class Look:
                     self._judge_text(window.where(text.start), text)
             for clear in self._clears.find(window.data):
                 if window.is_new(clear.start, clear.end):
-                    self.report.add(window.where(clear.start), f"{clear.kind} in the clear", clear.secret)
+                    how = "" if clear.kind.endswith(IN_BASE64) else " in the clear"
+                    self.report.add(window.where(clear.start), clear.kind + how, clear.secret)
 
     def _judge_key(self, stream: Stream, window: Window, found: wrapped.Wrapped) -> None:
         key = self._keys.setdefault(found.key, DataKey(found.owner, found.key, exists=False))
