@@ -61,8 +61,14 @@ def sandbox_stage(name: str) -> Iterator[Stage]:
                 sign_in=lambda url: person.sign_in(url.replace(LOGIN, server.url), scenes.ADELE),
                 desk=person.Desk(server.url),
                 hook=hook,
+                rename=rename,
                 now=datetime.now(UTC),
             )
+
+
+def rename(value: str, name: str) -> None:
+    """Write `name` wherever `value` would stand."""
+    Redacted.constants = {**Redacted.constants, value: name}
 
 
 @contextmanager

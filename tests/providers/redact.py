@@ -26,10 +26,10 @@ DISCOVERY_KEYS = {
     "token_endpoint_auth_methods_supported",
 }
 GRAPH_KEYS = {
-    "@odata.deltaLink", "@odata.nextLink", "@removed", "canEdit", "changeType", "clientState", "code",
-    "dateTime", "displayName", "end", "error", "expirationDateTime", "id", "innerError", "isAllDay",
+    "@odata.deltaLink", "@odata.nextLink", "@removed", "canEdit", "changeType", "clientId", "clientState", "code",
+    "consentType", "dateTime", "displayName", "end", "error", "expirationDateTime", "id", "innerError", "isAllDay",
     "isCancelled", "isDefaultCalendar", "lifecycleNotificationUrl", "mail", "name", "notificationUrl",
-    "reason", "resource", "sensitivity", "seriesMasterId", "showAs", "start", "subject", "timeZone",
+    "principalId", "reason", "resource", "sensitivity", "seriesMasterId", "showAs", "start", "subject", "timeZone",
     "transactionId", "type", "userPrincipalName", "value",
 }  # fmt: skip
 TEXTS = {
@@ -40,7 +40,7 @@ TEXTS = {
     "displayName": "A Person",
     "clientState": "a-client-state",
 }
-IDS = {"id", "seriesMasterId"}
+IDS = {"id", "seriesMasterId", "clientId", "principalId"}
 LINK_TOKEN = re.compile(r"((?:\$|%24)(?:delta|skip)token=)([^&#\"\s]+)")
 
 

@@ -13,7 +13,7 @@ from portal.providers.base import AccountKind, Changes, Gone, Grant, LinkSpent, 
 from portal.providers.outlook import graph
 from portal.providers.outlook.outlook import OutlookProvider
 from tests.providers.cassettes import NONCE
-from tests.providers.genuine import NOW, REDIRECT
+from tests.providers.genuine import CLIENT_ID, NOW, REDIRECT
 
 ADELE = "adele@contoso.example"
 HOOK = "https://portal.example/webhooks/outlook-calendar"
@@ -33,6 +33,7 @@ class Stage:
     hook: str = HOOK
     now: datetime = NOW
     redirect: str = REDIRECT
+    rename: Callable[[str, str], None] = nothing
     rows: dict[str, str] = field(default_factory=dict)
 
     def connect(self) -> Grant:
@@ -139,6 +140,17 @@ def meetings(stage: Stage) -> None:
         provider.remove_event(access, made)
 
 
+def grants(stage: Stage) -> None:
+    """The application's own token, its place in the directory, a person's consent found and deleted, then none."""
+    account = stage.connect().account
+    stage.rename(account.subject, "oid-adele")  # as the id_token of every replay has it
+    roles = ["DelegatedPermissionGrant.ReadWrite.All"]
+    stage.desk("PATCH", f"tenants/contoso.example/applications/{CLIENT_ID}", app_roles=roles)
+    done = stage.provider.withdraw_consent(account.tenant, account.subject)
+    assert (done.removed, done.tenant_wide) == (1, False)
+    assert stage.provider.withdraw_consent(account.tenant, account.subject).removed == 0
+
+
 TOKEN_ERRORS: dict[int, str] = {
     50173: "token_expired", 700082: "token_expired", 70008: "token_expired", 70043: "sign_in_needed",
     65001: "consent_withdrawn", 70000: "consent_withdrawn", 50076: "sign_in_needed", 50079: "sign_in_needed",
@@ -202,4 +214,4 @@ def graph_errors(stage: Stage) -> None:
     assert stage.rows == {f"{status} {code}": outcome for (status, code), outcome in GRAPH_ERRORS.items()}
 
 
-SCENES = (sign_in, refresh, profile, calendars, changes, subscriptions, meetings, token_errors, graph_errors)
+SCENES = (sign_in, refresh, profile, calendars, changes, subscriptions, meetings, grants, token_errors, graph_errors)
