@@ -20,7 +20,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 AMBIENT = ("PORTAL_", "MICROSOFT_", "SANDBOX_", "FLASK_", "GUNICORN_")
 DEMO = ("-m", "flask", "--app", "wsgi", "demo")
-PATIENCE = 60.0  # seconds: the machine may be busy, and what works is there much sooner
+PATIENCE = 120.0  # seconds: the machine may be busy, and what works is there much sooner
 
 
 def free_port() -> int:

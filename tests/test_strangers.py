@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,16 +19,19 @@ from sqlalchemy import select
 from werkzeug.routing import Rule
 
 from portal.db import Base, db
+from portal.models import Attachment, Conversation
 from portal.web.csrf import csrf
 from tests.world import HTMX, Visitor, World
 
 LIST = Path(__file__).with_name("addresses.txt")
 STRANGERS = ("charlie@fabrikam.example", "bob@northwind.example", "dana@northwind.example", "sam@coordinoter.example")
-OWNED = {"connection_id", "disconnection_id"}
+OWNED = {"connection_id", "disconnection_id", "conversation_id", "image_id"}
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"0" * 50
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 # The stream and the counters never stand still; the engine's own sign of life belongs to nobody.
 RESTLESS = {"executors", "counters", "live_events"}
-STREAM = "/live"
+STREAM, DESK = "/live", "/support"
+SECRET = "What Alice told support"
 
 
 def rules(app: Flask) -> list[Rule]:
@@ -75,7 +79,7 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.fixture
 def of_alice(world: World) -> dict[str, str]:
-    """Alice has a living connection, and a disconnection that has ended; the ids of both."""
+    """Alice has a living connection, a disconnection that has ended, and a conversation with a picture; their ids."""
     alice = world.connected()
     first = world.connection().id
     alice.post(f"/connections/{first}/disconnect")
@@ -83,13 +87,21 @@ def of_alice(world: World) -> dict[str, str]:
     ended = world.disconnection().id
     alice.connect("megan@outlook.example")
     world.work()
-    return {"connection_id": world.connection().id, "disconnection_id": ended, "former_id": first}
+    said = {"csrf_token": alice.csrf(), "text": SECRET, "page": "/integrations", "image": (BytesIO(PICTURE), "a.png")}
+    assert alice.client.post("/chat/messages", data=said).status_code == 303
+    return {
+        "connection_id": world.connection().id,
+        "disconnection_id": ended,
+        "former_id": first,
+        "conversation_id": db.session.scalars(select(Conversation.id)).one(),
+        "image_id": db.session.scalars(select(Attachment.id)).one(),
+    }
 
 
 def theirs(app: Flask, of_alice: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Method and address of everything that belongs to Alice."""
+    """Method and address of everything that belongs to Alice, but for support's own view of it."""
     for rule in rules(app):
-        if OWNED & rule.arguments:
+        if OWNED & rule.arguments and not rule.rule.startswith(DESK):
             for method in methods(rule):
                 yield method, address(rule, **of_alice)
                 if "connection_id" in rule.arguments:
@@ -117,17 +129,19 @@ def test_the_list_of_addresses_is_complete(app: Flask) -> None:
 
 def test_nothing_of_alices_exists_for_anybody_else(world: World, of_alice: dict[str, str]) -> None:
     before = everything()
-    for email in STRANGERS:
-        stranger = world.sign_in(email)
-        stranger.get("/help")
+    for email in (*STRANGERS, None):
+        stranger = world.sign_in(email) if email else world.visitor()
+        stranger.get("/sign-in" if email is None else "/help")
         token, asked = stranger.csrf(), 0
         for method, path in theirs(world.app, of_alice):
             for headers in ({}, HTMX):
                 answer = ask(stranger, method, path, token, headers)
-                assert answer.status_code == 404, f"{email}: {method} {path} {headers}: {answer.status}"
+                to_sign_in = () if email else (303, 401)
+                assert answer.status_code in (404, *to_sign_in), f"{email}: {method} {path} {headers}: {answer.status}"
                 assert "megan@outlook.example" not in answer.text
+                assert SECRET not in answer.text
                 asked += 1
-        assert asked > 20
+        assert asked > 40
     assert everything() == before
 
 
@@ -148,7 +162,7 @@ def test_a_stranger_cannot_tell_what_exists(world: World, of_alice: dict[str, st
             continue
         for method in methods(rule):
             real = told(method, address(rule, **of_alice))
-            made_up = told(method, address(rule, connection_id=unknown, disconnection_id=unknown))
+            made_up = told(method, address(rule, **dict.fromkeys(OWNED, unknown)))
             assert real == made_up, f"{method} {rule.rule}"
 
 
@@ -160,7 +174,9 @@ def test_the_pages_of_others_show_nothing_of_alices(world: World, of_alice: dict
                 continue
             answer = stranger.client.get(address(rule))
             assert answer.status_code < 500
-            for secret in ("megan@outlook.example", *of_alice.values()):
+            if email.startswith("sam@") and rule.rule.startswith(DESK):
+                continue  # support reads what people write to support
+            for secret in ("megan@outlook.example", SECRET, *of_alice.values()):
                 assert secret not in answer.text, f"{email} finds {secret} at {rule.rule}"
 
 
@@ -245,9 +261,34 @@ def test_no_other_method_does_anything(world: World, of_alice: dict[str, str]) -
     assert everything() == before
 
 
-def test_support_is_for_support(world: World) -> None:
+def test_support_is_for_support(world: World, of_alice: dict[str, str]) -> None:
+    before = everything()
     for email in (*STRANGERS[:3], "alice@northwind.example"):
         member = world.sign_in(email)
-        member.get("/support", status=403)
-        assert member.post("/support/conversations/nope/close").status_code == 403
-    world.sign_in("sam@coordinoter.example").get("/support")
+        member.get("/help")
+        token = member.csrf()
+        for rule in rules(world.app):
+            if rule.rule.startswith(DESK):
+                for method in methods(rule):
+                    answer = ask(member, method, address(rule, **of_alice), token, {})
+                    assert answer.status_code == 403, f"{email}: {method} {rule.rule}: {answer.status}"
+    assert everything() == before
+    sam = world.sign_in("sam@coordinoter.example")
+    sam.get("/support")
+    sam.get(f"/support/conversations/{of_alice['conversation_id']}")
+    assert SECRET in sam.soup.get_text()
+    assert "megan@outlook.example" not in sam.soup.get_text(), "support sees states, not mailboxes"
+
+
+def test_the_business_is_for_its_administrator(world: World, of_alice: dict[str, str]) -> None:
+    before = everything()
+    for email in ("bob@northwind.example", "alice@northwind.example", "sam@coordinoter.example"):
+        member = world.sign_in(email)
+        member.get("/help")
+        token = member.csrf()
+        for rule in rules(world.app):
+            if rule.rule.startswith("/business"):
+                for method in methods(rule):
+                    answer = ask(member, method, address(rule, **of_alice), token, {})
+                    assert answer.status_code == 403, f"{email}: {method} {rule.rule}: {answer.status}"
+    assert everything() == before
