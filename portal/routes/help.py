@@ -106,7 +106,7 @@ def answer(slug: str) -> ResponseReturnValue:
     if face == UNHAPPY and not wants_fragment():
         return redirect(url_for("chat.page", article=slug, page=asking.page), 303)
     if wants_fragment():
-        context = talk(asking, current()) if face == UNHAPPY else {"asking": asking}
+        context = talk(asking, None) if face == UNHAPPY else {"asking": asking}
         return render_template("help/_answer.html", article=article, face=face, reason=reason, pressed=True, **context)
     return redirect(url_for("help.show", slug=slug, _anchor="answer-page"), 303)
 

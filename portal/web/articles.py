@@ -70,6 +70,11 @@ def for_page(path: str) -> tuple[Article, ...]:
     return suiting or all_articles()[:4]
 
 
+def explaining(topic: str) -> str:
+    """The slug of the article that explains a state, a reason or a notice."""
+    return next((each.slug for each in all_articles() if topic in each.about), "when-something-goes-wrong")
+
+
 def fitting(path: str, topics: Collection[str]) -> tuple[Article, ...]:
     """The two or three that fit best: about what is the matter, then those for the page."""
     about = [article for article in all_articles() if article.about & set(topics)]

@@ -6,12 +6,14 @@ from typing import Any
 
 from flask import Flask, render_template, request
 
+from portal.web.articles import explaining
 from portal.web.redirects import page_path
 
 
 def setup(app: Flask) -> None:
-    """Let templates know which page the browser shows."""
+    """Let templates know which page the browser shows, and which article explains a thing."""
     app.add_template_global(page_path)
+    app.add_template_global(explaining)
 
 
 def wants_fragment() -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from flask import session
 
 from portal.web.administrators import approval_link, approval_text
+from portal.web.articles import explaining
 
 OUTLOOK = "outlook-calendar"
 
@@ -90,13 +91,6 @@ _WORDS = {
 }
 
 
-HELP = {
-    "admin_approval_needed": "why-my-admin-must-approve",
-    "scope_missing": "why-my-admin-must-approve",
-    "wrong_account": "reconnect-outlook-calendar",
-}
-
-
 class Notice(NamedTuple):
     """One message for the card. `tone` is good, info, wait or bad; `extra` see templates/integrations/_notice.html."""
 
@@ -116,7 +110,7 @@ def take() -> Notice | None:
     kind = session.pop("notice", None)
     if kind not in _WORDS:
         return None
-    extra = {"help": HELP.get(kind, "when-something-goes-wrong")} if kind != "connected" else {}
+    extra = {"help": explaining(kind)} if kind != "connected" else {}
     if kind == "admin_approval_needed":
         extra |= {"admin_link": approval_link(OUTLOOK), "admin_text": approval_text(OUTLOOK)}
     return Notice(*_WORDS[kind], extra=extra)

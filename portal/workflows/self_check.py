@@ -68,7 +68,7 @@ def microsoft_answers(look: Look) -> Finding:
 def our_secret(look: Look) -> Finding:
     """Our own registration is valid"""
     try:
-        tokens.access_token(look.id, look.epoch, STATES)
+        tokens.access_token(look.id, look.epoch, STATES, not_this_one=True)
     except OurFault as error:
         return Finding(BAD, error.sentence, *OURS, about="our_fault")
     except AccessEnded:
@@ -79,7 +79,7 @@ def our_secret(look: Look) -> Finding:
 def token_renews(look: Look) -> Finding:
     """Our access can be renewed"""
     try:
-        tokens.access_token(look.id, look.epoch, STATES)
+        tokens.access_token(look.id, look.epoch, STATES, not_this_one=True)
     except AccessEnded as ended:
         tokens.needs_attention(look.id, look.epoch, ended.reason)
         return Finding(BAD, *of_reason(ended.reason), about=ended.reason.value)

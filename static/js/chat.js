@@ -92,6 +92,7 @@
   document.addEventListener("htmx:after:swap", () => {
     window.setTimeout(() => {
       fillIn();
+      stopTyping();
       const log = document.querySelector("#entries");
       const seen = document.querySelector("[data-seen]");
       if (log && seen) seen.value = log.dataset.last;
@@ -101,6 +102,17 @@
   // --- who is typing -------------------------------------------------------------------------------------------------
 
   let stopped;
+  const counts = new Map();
+
+  // Whoever was writing has sent it: the next line says so better.
+  function stopTyping() {
+    for (const log of document.querySelectorAll(".entries")) {
+      if (counts.has(log.id) && counts.get(log.id) !== log.dataset.last) {
+        for (const place of document.querySelectorAll("[data-typing]")) place.textContent = "";
+      }
+      counts.set(log.id, log.dataset.last);
+    }
+  }
 
   function showTyping(name, conversation) {
     for (const place of document.querySelectorAll("[data-typing]")) {
