@@ -1,0 +1,64 @@
+"""kill -9 before and after the effect of each of the nine steps: every disconnection still ends, once and truly."""
+
+from __future__ import annotations
+
+import pytest
+
+from portal.workflows.disconnect import STEPS
+from tests import invariants
+from tests.kill.conftest import BuildTown
+from tests.kill.town import Town
+
+INSTANTS = [(step.name, when) for step in STEPS for when in ("before", "after")]
+BETWEEN = [(step.name, when) for step in STEPS[1:] for when in ("locked", "noted")]
+"""In the middle of noting an outcome, and between our own note of it and the engine's."""
+
+
+def die_at_each(town: Town, instants: list[tuple[str, str]]) -> None:
+    """One disconnection per instant, all at once: each kill hits all those that are at work at that moment."""
+    town.settle(len(instants))
+    ids = town.connect(*town.people, within=120)
+    for connection_id, (step, when) in zip(ids, instants, strict=True):
+        (town.plan / connection_id).write_text(f"{step} {when} SIGKILL")
+    for person, connection_id in zip(town.people, ids, strict=True):
+        town.click(person, connection_id)
+    town.until_at_rest(ids, within=120)
+    fired = {path.stem for path in town.plan.glob("*.fired")}
+    assert fired == set(ids), "every instant was come to, and every kill happened"
+    accounts = {person.account: [connection_id] for person, connection_id in zip(town.people, ids, strict=True)}
+    with town.looking():
+        invariants.hold(ids, town.microsoft, accounts)
+
+
+def one_process(town: Town, instants: list[tuple[str, str]]) -> None:
+    """The one-command default: the engine inside the web process, which gunicorn starts again."""
+    town.sandbox()
+    town.web(engine=True, planned=True)
+    die_at_each(town, instants)
+
+
+def web_and_workers(town: Town, instants: list[tuple[str, str]], *, workers: int) -> None:
+    """Web processes that only enqueue; workers that a supervisor starts again."""
+    town.sandbox()
+    town.web(engine=False, planned=True)
+    with town.supervised(*(town.worker(f"worker{each}", planned="worker") for each in range(workers))):
+        die_at_each(town, instants)
+
+
+def test_one_process_on_sqlite(build: BuildTown) -> None:
+    one_process(build("sqlite"), INSTANTS)
+
+
+@pytest.mark.long
+def test_one_process_on_sqlite_between_two_notes(build: BuildTown) -> None:
+    one_process(build("sqlite"), BETWEEN)
+
+
+@pytest.mark.long
+def test_web_and_worker_on_sqlite(build: BuildTown) -> None:
+    web_and_workers(build("sqlite"), INSTANTS + BETWEEN, workers=1)
+
+
+@pytest.mark.long
+def test_web_and_two_workers_on_postgresql_between_two_notes(build: BuildTown) -> None:
+    web_and_workers(build("postgresql"), BETWEEN, workers=2)
