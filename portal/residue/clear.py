@@ -8,14 +8,12 @@ would cost a find: SQLite stores columns without anything between them.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from portal.residue.windows import runs
+from portal.residue.layers import decoded
 
 _NAMES = b"refresh_token access_token id_token code_verifier client_secret client_assertion clientState".split()
 _NAMED = re.compile(
@@ -36,17 +34,11 @@ _SIMPLE = (
 _NUMBERED = re.compile(rb"\.A(?<=[01]\.A)(?<!cns1\.A)[A-Za-z0-9_-]{24,}[A-Za-z0-9_.-]*")
 _JWT = re.compile(rb"(eyJ[A-Za-z0-9_-]{8,})\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?")
 _IN_A_JWT = (b'"alg"', b'"iss"', b'"aud"')
-_RUN = re.compile(rb"[A-Za-z0-9+/_-]+(?:\r?\n[A-Za-z0-9+/_-]+)*")
-_STANDARD = bytes.maketrans(b"-_", b"+/")
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
-IN_BASE64 = " in base64"
-DEPTH = 2  # base64 within base64
-SHORTEST = 40  # letters of base64 that are worth a look
 
 
 @dataclass(frozen=True)
 class Clear:
-    """A find: what kind and in which form, from where to where in the data, and the secret itself (never printed)."""
+    """A find: what kind, from where to where in the data, and the secret itself (never printed)."""
 
     kind: str
     start: int
@@ -62,13 +54,13 @@ class Clears:
         longest_first = sorted(self._kinds, key=len, reverse=True)
         self._literals = re.compile(b"|".join(re.escape(each) for each in longest_first)) if longest_first else None
 
-    def find(self, data: bytes, depth: int = DEPTH) -> Iterator[Clear]:
-        """Every secret in the clear, and every one within base64."""
+    def find(self, data: bytes) -> Iterator[Clear]:
+        """Every secret in the clear."""
         if self._literals:
             for match in self._literals.finditer(data):
                 yield Clear(self._kinds[match[0]], *match.span(), match[0])
         for match in _JWT.finditer(data):
-            if any(mark in _decoded(match[1]) for mark in _IN_A_JWT):
+            if any(mark in decoded(match[1]) for mark in _IN_A_JWT):
                 yield Clear("JWT", *match.span(), match[0])
         for match in _NUMBERED.finditer(data):
             if _is_random(match[0]):
@@ -84,36 +76,12 @@ class Clears:
             for match in _NAMED.finditer(data):
                 if _is_random(match[2]) and not match[2].startswith(b"cns1."):
                     yield Clear(match[1].decode(), *match.span(2), match[2])
-        if depth:
-            yield from self._within_base64(data, depth - 1)
-
-    def _within_base64(self, data: bytes, depth: int) -> Iterator[Clear]:
-        done = 0
-        for start in runs(data, _LETTERS, SHORTEST):
-            run = _RUN.match(data, start)
-            if run is None or start < done or data[max(0, start - 5) : start] == b"cns1.":
-                continue
-            done = run.end()
-            text = run[0].replace(b"\r", b"").replace(b"\n", b"").translate(_STANDARD)
-            for skip in range(4):  # a column before it may have lent it its last letters
-                for found in self.find(_decoded(text[skip:]), depth):
-                    yield Clear(f"{found.kind.removesuffix(IN_BASE64)}{IN_BASE64}", *run.span(), found.secret)
 
 
 def _spellings(secret: bytes) -> set[bytes]:
     """As it is, and as it stands in a form (some write a tilde as it is, some do not)."""
     quoted = quote(secret, safe="").encode()
     return {secret, quoted, quoted.replace(b"~", b"%7E")} - {b""}
-
-
-def _decoded(text: bytes) -> bytes:
-    """Base64 of either alphabet, without padding and cut off anywhere; nothing when it is none."""
-    text = text.translate(_STANDARD)
-    text = text[: len(text) - (len(text) % 4 == 1)]
-    try:
-        return base64.b64decode(text + b"=" * (-len(text) % 4))
-    except binascii.Error:
-        return b""
 
 
 def _is_random(secret: bytes) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal import clock
 from portal.config import Settings
-from portal.db import db
+from portal.db import db, reads_only
 from portal.models import Connection, Disconnection
 from portal.parts import parts
 from portal.residue.look import Known, Look
@@ -71,8 +71,9 @@ def _known(report: Report) -> Known:
     try:
         keys = {key: owner for owner, key in vault.opened()}
         old = vault.owners(made_before=clock.now() - YOUNG)
-        living = set(db.session.scalars(select(Connection.id)))
-        ended = set(db.session.scalars(select(Disconnection.connection_id)))
+        with reads_only():
+            living = set(db.session.scalars(select(Connection.id)))
+            ended = set(db.session.scalars(select(Disconnection.connection_id)))
         for owner in sorted(old - living):
             report.add(("key database, row of", 0), "data key of no living connection", owner.encode(), owner=owner)
     except DBAPIError as error:

@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.keyring.wrapping import PortalKeys
 from portal.residue import sealed, wrapped
-from portal.residue.clear import IN_BASE64, Clears
+from portal.residue.clear import Clears
+from portal.residue.layers import Layer, layers
 from portal.residue.report import Report
 from portal.residue.sealed import DataKey
 from portal.residue.windows import CHUNK, OVERLAP, Piece, Window, windows
@@ -71,13 +72,19 @@ class Look:
     def for_secrets(self, stream: Stream) -> None:
         """Second round: sealed texts that some key opens, and secrets in the clear."""
         for window in self._windows(stream, count=stream.counts):
-            for text in sealed.texts(window.data):
-                if window.is_new(text.start, text.end):
-                    self._judge_text(window.where(text.start), text)
-            for clear in self._clears.find(window.data):
-                if window.is_new(clear.start, clear.end):
-                    how = "" if clear.kind.endswith(IN_BASE64) else " in the clear"
-                    self.report.add(window.where(clear.start), clear.kind + how, clear.secret)
+            for layer in layers(window.data):
+                self._in_layer(window, layer)
+
+    def _in_layer(self, window: Window, layer: Layer) -> None:
+        for text in sealed.texts(layer.data):
+            start, end = layer.span(text.start, text.end)
+            if window.is_new(start, end):
+                self._judge_text(window.where(start), text)
+        for clear in self._clears.find(layer.data):
+            start, end = layer.span(clear.start, clear.end)
+            if window.is_new(start, end):
+                how = "in base64" if layer.hidden else "in the clear"
+                self.report.add(window.where(start), f"{clear.kind} {how}", clear.secret)
 
     def _judge_key(self, stream: Stream, window: Window, found: wrapped.Wrapped) -> None:
         key = self._keys.setdefault(found.key, DataKey(found.owner, found.key, exists=False))

@@ -66,6 +66,13 @@ class Places:
         if pgdata is None:
             self._report.miss(f"files of {name}", "the server does not tell us where they are; give --pgdata")
             return
+        try:
+            if not server.owns(pgdata):
+                self._report.miss(str(pgdata), "this is the data directory of another server")
+                return
+        except OSError as error:
+            self._report.miss(str(pgdata), error.strerror or type(error).__name__)
+            return
         for folder in postgres.folders(pgdata, server.oid) or [pgdata / "base" / str(server.oid)]:
             yield from self._below(folder, where)
         if pgdata not in servers:

@@ -6,6 +6,7 @@ long values may lie compressed in the files; a compressed value that was deleted
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,21 @@ class Server:
     """What a server says about one of our databases. `folder` is None when it does not tell."""
 
     oid: int
+    identifier: int
     folder: Path | None
     settings: dict[str, str]
+
+    def owns(self, pgdata: Path) -> bool:
+        """Whether a data directory is this server's: one with the same path may lie on our machine. Raises OSError."""
+        with (pgdata / "global" / "pg_control").open("rb") as control:  # it begins with the system's identifier
+            return int.from_bytes(control.read(8), sys.byteorder) == self.identifier
 
 
 def ask(engine: Engine) -> Server:
     """Where the files of a database are, and the settings that bound its write-ahead log. Raises DBAPIError."""
     with engine.begin() as connection:
         oid = connection.scalar(text("SELECT oid FROM pg_database WHERE datname = current_database()"))
+        identifier = connection.scalar(text("SELECT system_identifier FROM pg_control_system()"))
         told = text("SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY(:names)")
         settings = {str(row[0]): str(row[1]) for row in connection.execute(told, {"names": list(BOUNDS)})}
     try:
@@ -47,7 +55,7 @@ def ask(engine: Engine) -> Server:
             folder = Path(str(connection.scalar(text("SHOW data_directory"))))
     except DBAPIError:  # only for superusers and members of pg_read_all_settings
         folder = None
-    return Server(int(oid or 0), folder, settings)
+    return Server(int(oid or 0), int(identifier or 0) % 2**64, folder, settings)
 
 
 def folders(pgdata: Path, oid: int) -> list[Path]:

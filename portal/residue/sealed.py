@@ -7,7 +7,6 @@ beginning into printable characters; the tag, where it is there, then tells the 
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from portal.keyring.wrapping import bound
+from portal.residue.layers import decoded
 from portal.vault import PREFIX, PURPOSES
 
 _PREFIX = re.compile(re.escape(PREFIX.encode()))
@@ -67,7 +67,7 @@ class Text:
 
     def open(self, keys: Iterable[DataKey]) -> tuple[DataKey, str] | None:
         """The key that opens it, and its purpose ("cut off" when the tag is not there)."""
-        raw = _decoded(self.text[len(PREFIX) :])
+        raw = decoded(self.text[len(PREFIX) :])
         nonce, body = raw[:12], raw[12:]
         for key in keys:
             if key.begins(nonce, body):
@@ -85,8 +85,3 @@ def texts(data: bytes) -> Iterator[Text]:
         if data[end - 4 : end + 1] == PREFIX.encode():
             end -= 4
         yield Text(match.start(), end, data[match.start() : end])
-
-
-def _decoded(text: bytes) -> bytes:
-    text = text[: len(text) - (len(text) % 4 == 1)]
-    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))

@@ -17,7 +17,7 @@ from portal.residue.windows import Piece
 
 MAGIC, JOURNAL_MAGIC = b"SQLite format 3\0", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 WAL_MAGICS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-LONGEST = 64 * 1024  # bytes of one value that are put together
+LONGEST = 16 * 1024  # bytes after the first tear that are put together: more than any secret has
 IMAGES = 4  # so many versions of a page are tried, the latest first
 _POINTER = re.compile(rb"[A-Za-z0-9._~+/=!*$%-](\x00[\x00-\xff]{3})")
 _LETTER = re.compile(rb"[A-Za-z0-9._~+/=!*$%-]")

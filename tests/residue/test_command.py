@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 import os
 import secrets
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from contextvars import Context
 from pathlib import Path
 
 import pytest
 
-from portal.config import ROOT
 from portal.db import db
 from portal.keyring.wrapping import PortalKeys
 from portal.models import Connection
 from portal.parts import parts
+from portal.residue.apart import CouldNotLook, look_apart
 from portal.residue.files import pieces_of
 from portal.residue.look import Known, Look, Stream, Where
 from portal.residue.report import fingerprint
@@ -147,7 +144,7 @@ def test_without_the_main_database_nothing_counts_as_living(world: World, residu
     assert told.exit_code in (1, 2)
 
 
-def test_it_leaves_alone_what_it_came_to_look_at(world: World, tmp_path: Path) -> None:
+def test_it_leaves_alone_what_it_came_to_look_at(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a kill: the log was never folded in. The last one to close a database does that, and tidies up."""
     stop()
     after_a_kill = tmp_path / "after"
@@ -163,7 +160,6 @@ def test_it_leaves_alone_what_it_came_to_look_at(world: World, tmp_path: Path) -
         for name in ("main.db", "keys.db", "keys.db-wal"):
             shutil.copy(tmp_path / name, after_a_kill)
     environment = {
-        "PATH": os.environ["PATH"],
         "PORTAL_DEMO": "1",
         "PORTAL_BASE_URL": "http://127.0.0.1:8000",
         "PORTAL_SECRET_KEY": "s" * 40,
@@ -174,13 +170,21 @@ def test_it_leaves_alone_what_it_came_to_look_at(world: World, tmp_path: Path) -
         "MICROSOFT_CLIENT_ID": CLIENT_ID,
         "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
     }
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "residue", "--json"]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
-    assert ran.returncode == 1, ran.stdout + ran.stderr
-    found = json.loads(ran.stdout)["findings"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    told = look_apart(seconds=120)
+    assert told["exit"] == 1
+    found = told["findings"]
     assert {(Path(each["file"]).name, each["kind"], each["owner"]) for each in found} >= {
         ("keys.db-wal", "destroyed data key", NOBODY)
     }
+
+
+def test_a_look_that_could_not_be_taken_is_no_clean_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-configured, the command does not start."""
+    monkeypatch.setenv("PORTAL_TOKEN_KEYS", "not a key")
+    with pytest.raises(CouldNotLook):
+        look_apart(seconds=60)
 
 
 def test_there_is_a_living_connection_to_open_things_of(world: World, residue: Residue) -> None:

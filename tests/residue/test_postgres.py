@@ -136,7 +136,13 @@ def test_page_headers_of_the_log_hide_nothing(server: Server) -> None:
 def test_what_cannot_be_read_is_said(pg_world: World, server: Server, residue: Residue, tmp_path: Path) -> None:
     elsewhere = residue(pg_world.app, "--pgdata", tmp_path / "nowhere")
     assert elsewhere.exit_code == 2
-    assert {str(tmp_path / "nowhere" / "pg_wal")} <= {each["file"] for each in elsewhere.report["unread"]}
+    assert {each["file"]: each["why"] for each in elsewhere.report["unread"]} == {
+        str(tmp_path / "nowhere"): "No such file or directory"
+    }
+    (tmp_path / "other" / "global").mkdir(parents=True)
+    (tmp_path / "other" / "global" / "pg_control").write_bytes(bytes(8192))
+    other = residue(pg_world.app, "--pgdata", tmp_path / "other")
+    assert (other.exit_code, other.report["unread"][0]["why"]) == (2, "this is the data directory of another server")
     given = residue(pg_world.app, "--pgdata", server.folder)
     assert given.exit_code == 0, given.output
     server.run("ALTER SYSTEM SET wal_compression = 'pglz'")

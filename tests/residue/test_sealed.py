@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import pickle
 import random
 import secrets
 from pathlib import Path
@@ -159,6 +161,14 @@ def test_a_text_of_a_living_connection_is_fine_and_one_of_no_connection_is_not(v
         "sealed text (access_token), opened by a key of no living connection",
         OWNER,
     )
+
+
+def test_a_sealed_text_in_base64_is_opened_too(vault: Vault) -> None:
+    """As an argument of a durable run would be kept: pickled and encoded."""
+    text = vault.seal(OWNER, "access_token", TOKEN)
+    stored = base64.b64encode(pickle.dumps({"args": (text,)}))
+    (finding,) = judge(vault, set(), file=(Where.ELSEWHERE, b"SUCCESS" + stored + b"\0")).report.findings
+    assert finding.owner == OWNER
 
 
 def test_a_destroyed_key_and_what_it_opens_are_found_and_only_a_log_makes_it_bounded(vault: Vault) -> None:
