@@ -25,6 +25,12 @@ from portal.workflows.inventory import take
 bp = Blueprint("disconnect", __name__)
 
 
+@bp.app_template_test("remote_step")
+def is_remote(name: str) -> bool:
+    """Whether a step asks the provider, and so is given up at the deadline or on "Erase now"."""
+    return name in workflow.BY_NAME and workflow.BY_NAME[name].give_up is not None
+
+
 @bp.get("/connections/<connection_id>/disconnect")
 def ask(connection_id: str) -> ResponseReturnValue:
     """The question: what will happen, counted from this connection. Changes nothing."""

@@ -40,6 +40,7 @@ from portal.workflows.promise import Ended, GiveUp, Promise, Work
 logger = logging.getLogger("portal.disconnect")
 
 ERASE_NOW = "erase-now"
+LOCAL_TRIES = 60  # of a step that needs nobody else; it may begin when the deadline, which is the vendor's, is over
 
 
 def stop_syncing(work: Work) -> Ended:
@@ -222,9 +223,11 @@ def _try_later(
 ) -> float | None:
     disconnection = db.session.get_one(Disconnection, disconnection_id)
     left = (disconnection.deadline_at - clock.now()).total_seconds()
-    if (step.give_up and disconnection.erase_now_at is not None) or left <= 0:
-        ended = step.give_up(Work(disconnection_id), trouble) if step.give_up else Ended(FAILED, trouble)
-        _note_end(disconnection_id, step.name, ended)
+    if step.give_up is None and attempts >= LOCAL_TRIES:
+        _note_end(disconnection_id, step.name, Ended(FAILED, trouble))
+        return None
+    if step.give_up is not None and (disconnection.erase_now_at is not None or left <= 0):
+        _note_end(disconnection_id, step.name, step.give_up(Work(disconnection_id), trouble))
         return None
     row = _row(disconnection_id, step.name)
     row.trouble = trouble
@@ -233,7 +236,8 @@ def _try_later(
     settings = parts().settings
     backoff = min(settings.retry_longest, settings.retry_first * 2.0 ** min(attempts - 1, 10))
     jittered = backoff * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-    return min(max(jittered, retry_after or 0), left)
+    wait = max(jittered, retry_after or 0)
+    return wait if step.give_up is None else min(wait, left)
 
 
 def _note_end(disconnection_id: str, name: str, ended: Ended) -> None:

@@ -15,7 +15,7 @@ from portal.parts import parts
 from portal.providers.base import AccessEnded, Gone
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, at, count_of
-from portal.workflows.subscribe import LIFE, RENEW
+from portal.workflows.subscribe import LIFE
 
 
 def end_notifications(work: Work) -> Ended:
@@ -29,16 +29,13 @@ def end_notifications(work: Work) -> Ended:
             select(Subscription.provider_id, Subscription.expires_at).where(Subscription.connection_id == connection_id)
         ).all()
     )
-    others = set(
-        db.session.scalars(select(Subscription.provider_id).where(Subscription.connection_id != connection_id))
-    )
     provider, deleted, request_ids = work.provider(), set[str](), list[str]()
 
     def end_them(access: str) -> None:
         held = {
             each.id for each in provider.subscriptions(access) if each.notification_url == parts().settings.webhook_url
         }
-        for subscription_id in sorted((held - others) | set(known)):
+        for subscription_id in sorted((held - _of_others(connection_id, held)) | set(known)):
             if subscription_id in deleted:
                 continue
             try:
@@ -58,6 +55,16 @@ def end_notifications(work: Work) -> Ended:
     if not deleted:
         return Ended(DONE, "Microsoft held no subscription of ours.", 0, ids)
     return Ended(DONE, f"{count_of(len(deleted), 'subscription')} deleted at Microsoft.", len(deleted), ids)
+
+
+def _of_others(connection_id: str, held: set[str]) -> set[str]:
+    """Those of these that another connection to the same account relies on."""
+    relied_on = select(Subscription.provider_id).where(
+        Subscription.connection_id != connection_id, Subscription.provider_id.in_(held)
+    )
+    found = set(db.session.scalars(relied_on))
+    db.session.rollback()
+    return found
 
 
 def give_up(work: Work, trouble: str) -> Ended:
@@ -101,7 +108,8 @@ def _latest(row: Disconnection, ends: Iterable[datetime]) -> datetime:
     That is what we know, unless one may be missing from it, or a renewal whose answer was lost: then it is what the
     last call before the click can have asked for.
     """
-    known = sorted(ends)
-    if known and known[0] >= row.started_at + RENEW:
-        return known[-1]  # too young for a renewal to have been tried
+    known = list(ends)
+    due = db.session.scalars(select(Subscription.renew_at).where(Subscription.connection_id == row.connection_id)).all()
+    if known and all(renew_at > row.started_at for renew_at in due):
+        return max(known)  # too young for a renewal to have been tried
     return max([row.started_at + LIFE, *known])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, func, select, update
 
 from portal.db import Base, db
 from portal.models import Calendar, Connection, Copy, Placement, Subscription, Token
@@ -24,7 +24,14 @@ def erase_tokens(work: Work) -> Ended:
 
     The key that seals your tokens is destroyed, so that no copy of them can be opened again, in back-ups neither.
     """
-    connection_id = work.row().connection_id
+    row = work.row()
+    connection_id, epoch = row.connection_id, row.epoch
+    # From here on not even the disconnection itself may store a token: a twin of this run, started because this one
+    # was taken for dead, would make a new key for what it refreshed.
+    db.session.execute(
+        update(Connection).where(Connection.id == connection_id, Connection.epoch == epoch).values(epoch=epoch + 1)
+    )
+    db.session.commit()
     attempts = list(db.session.scalars(_attempts(connection_id)))
     db.session.rollback()
     for owner in (connection_id, *attempts):  # keys first: after a kill in between, the rows still say which
@@ -73,8 +80,8 @@ def prove_nothing_remains(work: Work) -> Ended:
         logger.critical("disconnection %s left something in: %s", work.id, ", ".join(left))
         return Ended(FAILED, f"Something was still there: {', '.join(left)}. Our operators have been told.")
     tables = len(Base.metadata.tables)
-    rewritten = " The key database was rewritten." if clean else ""
-    return Ended(DONE, f"We looked in all {tables} tables and found nothing; the key is gone.{rewritten}", tables)
+    found = f"We looked in all {tables} tables and found nothing but this account of the end; the key is gone."
+    return Ended(DONE, found + (" The key database was rewritten." if clean else ""), tables)
 
 
 def remains(connection_id: str) -> list[str]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
 
+from portal import clock
 from portal.db import Base, db
 from portal.models import Connection, Copy, Disconnection, DisconnectionStep, Receipt, Subscription, Token
 from portal.parts import parts
 from portal.workflows import disconnect, erase, sync
 from portal.workflows.disconnect import STEPS, carry_out
+from portal.workflows.epoch import Fenced, writing
+from portal.workflows.promise import Work
+from portal.workflows.subscribe import LIFE
 from tests.world import World
 
 ADELE = "adele@contoso.example"
@@ -225,7 +231,7 @@ def test_looking_for_remains_can_fail(both: World) -> None:
 
 def test_every_table_that_names_a_connection_is_covered() -> None:
     naming = {table.name for table in Base.metadata.sorted_tables if "connection_id" in table.c}
-    assert naming - erase.LASTING == {"calendars", "copies", "subscriptions", "tokens"}
+    assert naming - erase.LASTING == {"calendars", "copies", "placements", "subscriptions", "tokens"}
     for table in Base.metadata.sorted_tables:
         if "connection_id" in table.c:
             indexed = {column.name for index in table.indexes for column in index.columns}
@@ -270,3 +276,52 @@ def test_the_steps_are_promises_in_words() -> None:
     for step in STEPS:
         assert step.title
         assert step.promise.endswith(".")
+
+
+def test_a_local_step_is_tried_again_even_after_the_deadline(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.connected()
+    row = begin(world)
+    disconnection_id, row.deadline_at = row.id, row.started_at
+    db.session.commit()
+    destroyed, fails = parts().vault.destroy, [True]
+
+    def away(owner: str) -> bool:
+        if fails and fails.pop():
+            raise OperationalError("", {}, Exception("the key database is away"))
+        return destroyed(owner)
+
+    monkeypatch.setattr(parts().vault, "destroy", away)
+    wait = carry_out("erase_tokens", disconnection_id)
+    assert wait is not None
+    assert wait > 0
+    assert carry_out("erase_tokens", disconnection_id) is None
+    step = db.session.scalars(select(DisconnectionStep).where(DisconnectionStep.name == "erase_tokens")).one()
+    assert (step.outcome, step.attempts) == ("Done", 2)
+
+
+def test_once_tokens_are_erased_not_even_a_twin_of_the_run_stores_one(both: World) -> None:
+    both.connected()
+    row = begin(both)
+    disconnection_id, connection_id, epoch = row.id, row.connection_id, row.epoch
+    db.session.rollback()
+    for _ in range(2):
+        erase.erase_tokens(Work(disconnection_id))
+    with pytest.raises(Fenced), writing(connection_id, epoch, "disconnecting"):
+        pass
+    db.session.rollback()
+
+
+def test_a_renewal_may_have_been_tried_as_soon_as_it_was_due(world: World) -> None:
+    """Microsoft may ask for a fresh token long before the end; the answer to that renewal can have been lost."""
+    world.connected()
+    subscription = db.session.scalars(select(Subscription)).one()
+    subscription.expires_at = clock.now() + timedelta(days=1, hours=12)
+    subscription.renew_at = clock.now()
+    db.session.commit()
+    world.microsoft.breaks("drop", "all", times=None)
+    row = begin(world)
+    started_at = row.started_at
+    disconnect.erase_now(row.id)
+    body = account(world)
+    world.microsoft.mend()
+    assert body["subscription_ends_at"] == (started_at + LIFE).isoformat(timespec="seconds")
