@@ -93,9 +93,11 @@ def _finish(slug: str) -> str:
 def _leave(slug: str, *, replaces: Connection | None = None) -> BaseResponse:
     try:
         return redirect(workflow.start(current_user.id, slug, browser_name(), replaces=replaces), 303)
+    except workflow.StillDisconnecting:
+        notices.leave("still_disconnecting")
     except ProviderError as error:
         notices.leave(_kind(error))
-        return redirect(url_for("integrations.deep_link", slug=slug), 303)
+    return redirect(url_for("integrations.deep_link", slug=slug), 303)
 
 
 def _kind(error: ProviderError) -> str:

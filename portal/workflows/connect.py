@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 
 from portal import clock, durable, live
 from portal.db import db
-from portal.models import Connection
+from portal.models import Connection, Member
 from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
 from portal.parts import parts
 from portal.providers.base import Account, AccountKind, Grant, OurFault, SignInReason, SignInRefused
@@ -38,13 +38,16 @@ class WrongAccount(Exception):
 def start(member_id: str, integration: str, browser: str, *, replaces: Connection | None = None) -> str:
     """Begin a sign-in: make a `connecting` row with its sealed secrets; returns the address to send the browser to.
 
-    `browser` names the browser session, so that the answer is accepted only where the question was asked.
+    `browser` names the browser session, so that the answer is accepted only where the question was asked. Raises
+    StillDisconnecting when what is to be mended is on its way out.
     """
     provider, vault = parts().providers[integration], parts().vault
     hint, replaces_id = (replaces.account_address or "", replaces.id) if replaces else ("", None)
     db.session.rollback()
     sign_in = provider.begin_sign_in(parts().settings.redirect_uri, login_hint=hint, choose_account=not hint)
     forget_abandoned(member_id)
+    if replaces_id is not None:
+        _stays(replaces_id)
     connection = Connection(member_id=member_id, integration=integration, state=CONNECTING, replaces_id=replaces_id)
     db.session.add(connection)
     db.session.flush()
@@ -57,6 +60,16 @@ def start(member_id: str, integration: str, browser: str, *, replaces: Connectio
     return sign_in.url
 
 
+def _stays(connection_id: str) -> None:
+    """Hold what a Reconnect is to mend, in the caller's transaction: after a fence nothing may point to it any more."""
+    living = select(Connection.id).where(
+        Connection.id == connection_id, Connection.state.in_((CONNECTED, NEEDS_ATTENTION))
+    )
+    if db.session.scalar(living.with_for_update()) is None:
+        db.session.rollback()
+        raise StillDisconnecting
+
+
 def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, str]) -> Connection:
     """Judge the vendor's answer and connect. Raises SignInRefused, StillDisconnecting, WrongAccount, ProviderError."""
     attempt_id, epoch, secrets = _redeem(member_id, integration, browser, answer.get("state", ""))
@@ -66,7 +79,8 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
         try:
             return _settle(attempt_id, epoch, grant)
         except (Fenced, StillDisconnecting, WrongAccount) as refused:
-            tokens.dispose(provider, grant.tokens)
+            if not tokens.dispose(provider, grant.tokens):
+                _tell_running(member_id, integration, grant)
             counters.add("tokens_disposed")
             if isinstance(refused, Fenced):
                 raise SignInRefused(SignInReason.EXPIRED) from None
@@ -77,6 +91,19 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
         raise
     finally:
         _drop_attempt(attempt_id)
+
+
+def _tell_running(member_id: str, integration: str, grant: Grant) -> None:
+    """Tokens that a sign-in won and dropped stand on the receipt of the disconnection that made it drop them."""
+    running = select(Connection.id).where(
+        Connection.member_id == member_id,
+        Connection.integration == integration,
+        Connection.account_tenant == grant.account.tenant,
+        Connection.account_subject == grant.account.subject,
+    )
+    for connection_id in db.session.scalars(running).all():
+        tokens.tell(connection_id, grant.tokens.expires_at)
+    db.session.commit()
 
 
 def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple[str, int, dict[str, str]]:
@@ -109,6 +136,8 @@ def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple
 def _settle(attempt_id: str, epoch: int, grant: Grant) -> Connection:
     """Write the connection in one transaction: a new one, or the member's own one to this account, mended."""
     with writing(attempt_id, epoch, CONNECTING) as attempt:
+        # Two sign-ins of one member to one account settle one after the other: the second finds what the first made.
+        db.session.execute(select(Member.id).where(Member.id == attempt.member_id).with_for_update(key_share=True))
         own = db.session.scalar(
             select(Connection)
             .where(
@@ -172,8 +201,9 @@ def forget_abandoned(member_id: str | None = None) -> int:
     )
     if member_id:
         old = old.where(Connection.member_id == member_id)
-    ids = list(db.session.scalars(old))
-    db.session.execute(delete(Connection).where(Connection.id.in_(ids), Connection.state == CONNECTING))
+    # Only keys of rows that this very statement deleted are destroyed: one of them may be settling at this moment.
+    dropped = delete(Connection).where(Connection.id.in_(old), Connection.state == CONNECTING).returning(Connection.id)
+    ids = list(db.session.scalars(dropped, execution_options={"synchronize_session": False}))
     db.session.commit()
     for attempt_id in ids:
         parts().vault.destroy(attempt_id)

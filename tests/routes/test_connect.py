@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 
 from portal import clock
 from portal.db import db
-from portal.models import Connection, Copy, Subscription
+from portal.models import Connection, Copy, Disconnection, Subscription
 from portal.parts import parts
 from portal.workflows.connect import PURPOSE
 from tests.world import CARD, HTMX, Visitor, World
@@ -402,3 +402,30 @@ def test_leaving_is_a_full_navigation(world: World) -> None:
     stranger = world.sign_in("bob@northwind.example")
     stranger.get(CARD)
     assert stranger.form("Connect to Microsoft").get("hx-boost") == "false"
+
+
+def test_what_is_on_its_way_out_cannot_be_mended(world: World) -> None:
+    """A button of a page left open: nothing may point to a connection once it is being erased."""
+    alice = withdrawn(world)
+    connection_id = world.connection().id
+    alice.post(f"/connections/{connection_id}/disconnect")
+    alice.get(CARD)
+    assert alice.post(f"/connections/{connection_id}/reconnect").location == CARD
+    alice.get(CARD)
+    assert notice(alice).startswith("This account is just being disconnected")
+    assert states() == ["disconnecting"]
+
+
+def test_the_receipt_tells_of_tokens_that_a_late_sign_in_won(world: World) -> None:
+    alice = world.connected()
+    alice.post(f"/connections/{world.connection().id}/disconnect")
+    db.session.execute(update(Disconnection).values(lapses_at=clock.now()))
+    db.session.commit()
+    alice.get(CARD)
+    alice.press("Connect another account", follow=False)
+    alice.come_back(ADELE)
+    assert notice(alice).startswith("This account is just being disconnected")
+    lapses_at = world.disconnection().lapses_at
+    db.session.rollback()
+    assert lapses_at is not None
+    assert lapses_at > clock.now() + timedelta(minutes=30)
