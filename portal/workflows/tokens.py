@@ -45,8 +45,14 @@ def keep(connection: Connection, tokens: Tokens) -> None:
 
 
 def tell(connection_id: str, lapses_at: datetime) -> None:
-    """Let a running disconnection's receipt name the last moment of a token, as part of the caller's transaction."""
-    told = Disconnection.lapses_at
+    """Let the receipt, now or later, name the last moment of a token, as part of the caller's transaction."""
+    held, told = Token.lapses_at, Disconnection.lapses_at
+    db.session.execute(
+        update(Token)
+        .where(Token.connection_id == connection_id, held < lapses_at)
+        .values(lapses_at=lapses_at)
+        .execution_options(synchronize_session="fetch")
+    )
     db.session.execute(
         update(Disconnection)
         .where(Disconnection.connection_id == connection_id, Disconnection.finished_at.is_(None))
@@ -109,13 +115,14 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
     try:
         tokens = provider.refresh(open_sealed(connection_id, REFRESH, sealed))
     except BaseException:
-        _release(connection_id, epoch, states, lease)
+        _free(connection_id, lease)
         raise
     try:
         with writing(connection_id, epoch, *states) as connection:
             keep(connection, tokens)
             connection.refresh_lease = connection.refresh_lease_until = None
     except Fenced:
+        _free(connection_id, lease)
         if not dispose(provider, tokens):
             tell(connection_id, tokens.expires_at)
             db.session.commit()
@@ -124,13 +131,15 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
     return tokens.access_token
 
 
-def _release(connection_id: str, epoch: int, states: tuple[str, ...], lease: str) -> None:
-    try:
-        with writing(connection_id, epoch, *states) as connection:
-            if connection.refresh_lease == lease:
-                connection.refresh_lease = connection.refresh_lease_until = None
-    except Fenced:
-        pass  # nothing left to release
+def _free(connection_id: str, lease: str) -> None:
+    """Give the lease back, whatever the epoch is by now: a disconnection must not wait for a refresh that has ended."""
+    db.session.execute(
+        update(Connection)
+        .where(Connection.id == connection_id, Connection.refresh_lease == lease)
+        .values(refresh_lease=None, refresh_lease_until=None)
+        .execution_options(synchronize_session=False)
+    )
+    db.session.commit()
 
 
 def provider_of(connection_id: str) -> Provider:
