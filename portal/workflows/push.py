@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from functools import partial
 
 from sqlalchemy import delete, select
@@ -11,9 +12,9 @@ from portal import clock
 from portal.db import db
 from portal.models import Calendar, Connection, Copy, Meeting, Placement
 from portal.models.connection import CONNECTED
-from portal.providers.base import Gone, NewEvent, Provider
+from portal.providers.base import Gone, NewEvent, Provider, ProviderError
 from portal.workflows import tokens
-from portal.workflows.epoch import writing
+from portal.workflows.epoch import Fenced, writing
 
 _SPACE = uuid.UUID("6f1d7e0a-3b52-4c0e-9f0e-5a9c1c0d7e42")
 
@@ -59,17 +60,27 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
     calendar_id = calendar.provider_id
     db.session.rollback()
     for meeting_id, event in events.items():
+        used: list[str] = []
         try:
             event_id = tokens.with_access(
-                connection_id, epoch, partial(_write, provider=provider, calendar_id=calendar_id, event=event)
+                connection_id,
+                epoch,
+                partial(_write, provider=provider, calendar_id=calendar_id, event=event, used=used),
             )
         except Gone:
             return 0  # the calendar went away; the next look at the list forgets the choice
-        _remember(connection_id, epoch, meeting_id, event_id)
+        try:
+            _remember(connection_id, epoch, meeting_id, event_id)
+        except Fenced:
+            # The person was told that nothing is written any more, and how many are there: take it back ourselves.
+            with suppress(ProviderError):
+                provider.remove_event(used[-1], event_id)
+            raise
     return len(events)
 
 
-def _write(access: str, *, provider: Provider, calendar_id: str, event: NewEvent) -> str:
+def _write(access: str, *, provider: Provider, calendar_id: str, event: NewEvent, used: list[str]) -> str:
+    used.append(access)
     return provider.write_event(access, calendar_id, event)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import requests
 from sqlalchemy import func, select
 
 from portal.db import db
 from portal.models import Calendar, Copy, Meeting, Placement, Receipt
+from portal.parts import parts
 from portal.workflows import disconnect, erase, push, sync, tokens
 from tests.world import World
 
@@ -142,3 +144,23 @@ def test_microsoft_gone_leaves_them_to_the_person(both: World) -> None:
     both.microsoft.mend()
     assert step["outcome"] == "LeftToYou"
     assert "Outlook" in step["detail"]
+
+
+def test_what_was_under_way_at_the_click_is_taken_back(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    both.connected()
+    connection = both.connection()
+    connection_id, member_id = connection.id, connection.member_id
+    provider = parts().providers[connection.integration]
+    write = provider.write_event
+
+    def write_and_click(*anything: Any) -> str:
+        event_id = write(*anything)
+        if both.connection().state == "connected":
+            disconnect.begin(connection_id, member_id)
+        db.session.rollback()
+        return event_id
+
+    monkeypatch.setattr(provider, "write_event", write_and_click)
+    choose(both)
+    assert placed() == 0
+    assert ours(both) == []
