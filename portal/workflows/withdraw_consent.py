@@ -44,10 +44,10 @@ class _Account:
 def withdraw(work: Work, provider: Provider) -> Ended:
     """The outcome where tokens cannot be revoked: the consent itself is deleted, or left to those who can."""
     account = _read(work)
-    if not account.wanted:
-        return _left(provider, account.kind, BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN)
     if account.shared:
         return _left(provider, account.kind, SHARED)
+    if not account.wanted:
+        return _left(provider, account.kind, BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN)
     try:
         done = provider.withdraw_consent(account.tenant, account.subject)
     except Rejected as refused:
@@ -80,8 +80,8 @@ def _read(work: Work) -> _Account:
         )
     )
     db.session.rollback()
-    wanted = asked and kind is AccountKind.WORK and bool(tenant and subject)
-    return _Account(kind, tenant, subject, wanted, shared is not None)
+    known = bool(tenant and subject)
+    return _Account(kind, tenant, subject, asked and known and kind is AccountKind.WORK, known and shared is not None)
 
 
 def _left(provider: Provider, kind: AccountKind, detail: str, request_ids: list[str] | None = None) -> Ended:

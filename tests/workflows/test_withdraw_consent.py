@@ -128,3 +128,11 @@ def test_the_token_of_the_application_is_kept_nowhere(asked: World) -> None:
     text = " ".join(str(row) for table in db.metadata.sorted_tables for row in db.session.execute(table.select()))
     db.session.rollback()
     assert "eyJ" not in text, "no token in any table, sealed ones do not look like this"
+
+
+def test_who_shares_an_account_is_warned_before_removing_the_permission(world: World) -> None:
+    """Nobody asked us to remove it; the person, led to Microsoft's page, would end the other connection too."""
+    world.connected("bob@northwind.example")
+    step = disconnect(world, world.connected())["withdraw_access"]
+    assert step.outcome == LEFT_TO_YOU
+    assert "Another connection" in step.detail
