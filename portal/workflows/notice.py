@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from portal import clock
 from portal.db import db
 from portal.models import Disconnection
+from portal.models.disconnection_step import FAILED
 from portal.parts import parts
 from portal.workflows import mail
 from portal.workflows.promise import Work, at
@@ -16,17 +17,21 @@ from portal.workflows.promise import Work, at
 logger = logging.getLogger("portal.notice")
 
 TRIES = 2
+ERASING = ("erase_tokens", "erase_copies", "prove_nothing_remains")
+
+ERASED = "Our copies of your events and our tokens were erased."
+NOT_ALL_ERASED = "Not everything could be erased; our operators look into it."
 
 TEXT = """Hello {name},
 
 Outlook Calendar was disconnected from Coordinoter on {when}.
 
-Syncing has stopped, and our copies of your events and our tokens were erased. Your receipt says what we did, what
-lapses by itself and when, and what only you can do at Microsoft:
+Syncing has stopped. {erased} Your receipt says what we did, what lapses by
+itself and when, and what only you can do at Microsoft:
 
 {link}
 
-If this was not you, sign in, look at Manage Integrations, and press the help icon at the bottom right.
+If you did not ask for this, sign in, look at Manage Integrations, and press the help icon at the bottom right.
 """
 
 
@@ -60,6 +65,9 @@ def send(work: Work) -> str:
 
 def _write(row: Disconnection) -> EmailMessage:
     link = f"{parts().settings.base_url}/disconnections/{row.id}"
-    text = TEXT.format(name=row.member.name, when=at(clock.now()), link=link)
+    failed = any(step.outcome == FAILED and step.name in ERASING for step in row.steps)
+    text = TEXT.format(
+        name=row.member.name, when=at(clock.now()), erased=NOT_ALL_ERASED if failed else ERASED, link=link
+    )
     subject = "Outlook Calendar was disconnected from Coordinoter"
     return mail.write(row.member.email, subject, text, f"disconnection-{row.id}")

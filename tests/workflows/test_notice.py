@@ -95,3 +95,19 @@ def test_a_dead_mail_server_does_not_hold_the_receipt_back(world: World) -> None
         world.connected()
         with_mail(world, url)
         assert "could not be sent" in end(world)
+
+
+def test_it_does_not_call_erased_what_was_not(world: World, post: tuple[str, Box]) -> None:
+    url, box = post
+    with_mail(world, url)
+    world.connected()
+    connection = world.connection()
+    begun = disconnect.begin(connection.id, connection.member_id)
+    assert begun is not None
+    step = next(each for each in begun.steps if each.name == "erase_tokens")
+    step.outcome = "Failed"
+    db.session.commit()
+    world.work()
+    text = str(box.mails[0].get_payload())
+    assert "were erased" not in text
+    assert "Not everything could be erased" in text
