@@ -66,11 +66,15 @@ def reads_only(on: bool = True) -> Iterator[None]:
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """Pool options that suit the database behind `url`. Timeouts are in seconds."""
+    """Pool options that suit the database behind `url`. Timeouts are in seconds.
+
+    Errors do not quote what was to be stored: their texts end in logs, and titles of events do not belong there.
+    """
+    options: dict[str, Any] = {"pool_size": 20, "max_overflow": 30, "pool_timeout": 30, "hide_parameters": True}
     if url.startswith("sqlite"):
-        return {"pool_size": 20, "max_overflow": 30, "pool_timeout": 30, "connect_args": {"timeout": 30}}
+        return options | {"connect_args": {"timeout": 30}}
     noticing = {"connect_timeout": 10, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
-    return {"pool_size": 20, "max_overflow": 30, "pool_timeout": 30, "pool_pre_ping": True, "connect_args": noticing}
+    return options | {"pool_pre_ping": True, "connect_args": noticing}
 
 
 def make_engine(url: str, *, for_durable: bool = False) -> Engine:
