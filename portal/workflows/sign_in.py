@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 
 from argon2 import PasswordHasher
@@ -12,6 +13,8 @@ from portal.db import db
 from portal.models import Member
 
 hasher = PasswordHasher()
+_at_once = threading.Semaphore(4)
+"""How many hashes are computed at a time: each takes 64 MiB on purpose, and anybody may ask for one."""
 
 
 def check_password(email: str, password: str) -> Member | None:
@@ -22,7 +25,8 @@ def check_password(email: str, password: str) -> Member | None:
     member_id = member.id if member is not None else None
     db.session.rollback()
     try:
-        hasher.verify(stored, password)
+        with _at_once:
+            hasher.verify(stored, password)
     except (VerificationError, InvalidHashError):
         return None
     return db.session.get(Member, member_id) if member_id is not None else None
