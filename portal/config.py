@@ -59,6 +59,7 @@ class Settings:
     metrics_token: str = field(default="", repr=False)
     support_hours: Hours | None = None
     conversation_days: float = 90
+    proxies: int = 0
 
     @property
     def webhook_url(self) -> str:
@@ -115,6 +116,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         conversation_days=_seconds(environ, "PORTAL_CONVERSATION_DAYS", 90),
         retry_first=_seconds(environ, "PORTAL_RETRY_FIRST", 1),
         retry_longest=_seconds(environ, "PORTAL_RETRY_LONGEST", 30),
+        proxies=_number(environ, "PORTAL_PROXIES"),
         stream_limit=int(_seconds(environ, "PORTAL_STREAM_LIMIT", 1000)),
     )
 
@@ -203,6 +205,13 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     if value <= 0:
         raise ConfigError(f"{name} must be a number greater than zero.")
     return value
+
+
+def _number(environ: Mapping[str, str], name: str) -> int:
+    value = environ.get(name, "").strip() or "0"
+    if not (value.isascii() and value.isdigit() and len(value) < 3):
+        raise ConfigError(f"{name} must be a small whole number.")
+    return int(value)
 
 
 def _origin(name: str, value: str, *, demo: bool) -> str:

@@ -1,16 +1,24 @@
-"""Answer only to our own name: a foreign Host header could otherwise reach a demo whose passwords are published."""
+"""Whom we answer as, and to whom: only under our own name, and to the caller that our own proxies name.
+
+A foreign Host header could otherwise reach a demo whose passwords are published; and without the caller's address all
+the world would share one limit on failed sign-ins.
+"""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 from flask import Flask, abort, current_app, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal.config import Settings, is_loopback
 
 
 def setup(app: Flask) -> None:
-    """Check the Host header of every request."""
+    """Check the Host header of every request; believe as many proxies as the operator says there are, and no more."""
+    settings: Settings = app.extensions["settings"]
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     app.before_request(refuse_foreign_hosts)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
+from portal import create_app
 from portal.web.hosts import is_ours
 from tests.world import Visitor
 
@@ -37,3 +38,14 @@ def test_elsewhere_only_the_configured_host_is_ours(app: Flask) -> None:
 
 def test_the_health_check_may_come_by_address(anybody: Visitor) -> None:
     assert anybody.client.get("/healthz", headers={"Host": "10.0.0.1"}).status_code == 200
+
+
+def test_callers_are_known_by_as_many_proxies_as_there_are(app: Flask) -> None:
+    """What a caller writes into the header by itself stands before what our proxies add, and counts for nothing."""
+    settings = app.extensions["settings"]
+    for proxies, expected in ((0, "127.0.0.1"), (1, "198.51.100.7"), (2, "203.0.113.5")):
+        made = create_app(replace(settings, proxies=proxies))
+        seen = []
+        made.before_request_funcs.setdefault(None, []).insert(0, lambda seen=seen: seen.append(request.remote_addr))
+        made.test_client().get("/sign-in", headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.5, 198.51.100.7"})
+        assert seen == [expected]
