@@ -110,6 +110,10 @@ def test_trouble_is_told_and_passes(world: World) -> None:
     world.work()
     world.microsoft.mend()
     assert world.connection().sync_note == "Microsoft is not answering."
+    alice.get(CARD)
+    assert "Microsoft is not answering. The last sync was not finished" in words(alice)
     alice.post(path_of(world))
     world.work()
+    alice.get(CARD)
+    assert "Changes in Outlook arrive by themselves." in words(alice)
     assert world.connection().sync_note is None
