@@ -8,8 +8,10 @@ the truth that pages show; the engine drives them. https://docs.dbos.dev
     process.py    the engine inside this process: launch, signs of life, shut down
     executors.py  which processes live
     takeover.py   what nobody is at, and how it gets going again
+    forget.py     runs that ended long ago
 """
 
+from portal.durable.forget import forget_runs
 from portal.durable.process import launch, leave, shut_down
 from portal.durable.runs import StepBroke, every, is_away, owed, pause, run, step
 from portal.durable.start import enqueue, migrate, nudge
@@ -18,6 +20,7 @@ __all__ = [
     "StepBroke",
     "enqueue",
     "every",
+    "forget_runs",
     "is_away",
     "launch",
     "leave",

@@ -21,6 +21,25 @@ logger = logging.getLogger("portal.durable")
 RUNS = 500  # runs of one kind begun in one process: a thread each, most of them waiting
 
 
+class Patient(logging.Filter):
+    """Let each complaint of the engine's queues through once a minute: without a database they complain ten times a
+    second each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[int, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this record is news."""
+        if record.module != "_queue":
+            return True
+        now = clock.monotonic()
+        if now - self._last.get(record.lineno, -60.0) < 60:
+            return False
+        self._last[record.lineno] = now
+        return True
+
+
 def launch(app: Flask, *, queues: tuple[str, ...] = ("disconnect", "sync")) -> None:
     """Start the engine inside this process, as soon as the database is there."""
     runs.app = app
@@ -38,6 +57,7 @@ def launch(app: Flask, *, queues: tuple[str, ...] = ("disconnect", "sync")) -> N
         "scheduler_polling_interval_sec": 5.0,
     }
     logging.getLogger("dbos").setLevel(logging.WARNING)
+    logging.getLogger("dbos").addFilter(Patient())
     DBOS(config=config)
     DBOS.launch()
     for queue in queues:
@@ -99,6 +119,6 @@ def _look_around(app: Flask, pulse: Engine, me: str) -> None:
             with app.app_context():
                 look.around(clock.monotonic())
         except Exception as error:
-            look.missed()
+            look.missed(clock.monotonic())
             logger.warning("could not look around (%s)", type(error).__name__)
         runs.leaving.wait(executors.HEARTBEAT)

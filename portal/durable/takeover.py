@@ -38,7 +38,7 @@ class Look:
     def around(self, now: float) -> None:
         """Look once; `now` is a monotonic time."""
         if self._last and now - self._last > GRACE:
-            self.missed()  # we were stopped or asleep: as far as we can tell everybody else was
+            self.missed(now)  # we were stopped or asleep: as far as we can tell everybody else was
         self._last = now
         pending = client().list_workflows(status="PENDING", load_input=False, load_output=False)
         if pending and now >= self._trust_from:
@@ -53,9 +53,9 @@ class Look:
                     db.session.rollback()
                 self._start_owed(name, rows)
 
-    def missed(self) -> None:
+    def missed(self, now: float) -> None:
         """The database was away, perhaps for everybody: nobody is called dead before they could show a sign again."""
-        self._trust_from = clock.monotonic() + GRACE
+        self._trust_from = now + GRACE
 
     def _resume_idle(self, pending: list[WorkflowStatus]) -> None:
         """Runs that this process claimed but is not at: the database was lost in the middle of the claim.

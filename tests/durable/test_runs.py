@@ -1,0 +1,79 @@
+"""Declaring, starting and doing: what goes into the engine, and what a step tells when it breaks."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from portal import durable
+from portal.db import db, make_engine, new_id
+from portal.durable.start import VERSION, client
+from tests.world import World
+
+
+def test_it_works(both: World) -> None:
+    row = new_id()
+    assert durable.step(lambda given: given == row, row) is True
+    durable.enqueue(db.session(), "disconnect", row)
+    db.session.commit()
+    (run,) = client().list_workflows(workflow_id_prefix=row)
+    assert (run.status, run.name, run.queue_name, run.app_version) == ("ENQUEUED", "disconnect", "disconnect", VERSION)
+    assert run.input["args"] == (row,), "an id, and nothing else"
+
+
+def test_a_run_exists_only_if_the_transaction_commits(both: World) -> None:
+    row = new_id()
+    durable.enqueue(db.session(), "disconnect", row)
+    db.session.rollback()
+    assert client().list_workflows(workflow_id_prefix=row) == []
+
+
+def test_the_same_run_id_twice_is_one_run(both: World) -> None:
+    row = new_id()
+    for _ in range(2):
+        durable.enqueue(db.session(), "disconnect", row, run_id=row)
+        db.session.commit()
+    assert len(client().list_workflows(workflow_id_prefix=row)) == 1
+
+
+def test_a_nudge_reaches_every_living_run_of_the_row_and_no_other(both: World) -> None:
+    row, ended = new_id(), new_id()
+    for run_id in (row, f"{row}.again-1", ended):
+        durable.enqueue(db.session(), "disconnect", run_id[:32], run_id=run_id)
+    db.session.commit()
+    client().cancel_workflow(ended)
+    durable.nudge(db.session(), row, "topic")
+    durable.nudge(db.session(), ended, "topic")
+    db.session.commit()
+    table = "notifications" if db.engine.dialect.name == "sqlite" else "dbos.notifications"
+    reached = set(db.session.scalars(text(f"SELECT destination_uuid FROM {table}")))
+    assert reached == {row, f"{row}.again-1"}
+
+
+def test_a_step_that_breaks_tells_the_kind_of_error_only(world: World) -> None:
+    def breaks(_row: str) -> None:
+        raise ValueError("the secret")
+
+    with pytest.raises(durable.StepBroke) as caught:
+        durable.step(breaks, "row")
+    assert str(caught.value) == "ValueError"
+    assert caught.value.__cause__ is None
+
+
+def test_a_database_that_is_away_is_told_from_a_mistake(world: World) -> None:
+    lost = InternalError("SELECT", {}, Exception(), connection_invalidated=True)
+    for error in (OperationalError("SELECT", {}, Exception()), PoolTimeout(), lost):
+        assert durable.is_away(error), error
+    for mistake in (ProgrammingError("SELECT", {}, Exception()), InternalError("SELECT", {}, Exception()), KeyError()):
+        assert not durable.is_away(mistake), mistake
+
+
+def test_a_frozen_transaction_cannot_hold_its_locks_for_ever(postgres_urls: tuple[str, str]) -> None:
+    """On PostgreSQL. On SQLite nothing can take a lock away from a frozen process: it is one machine."""
+    for for_durable in (False, True):
+        engine = make_engine(postgres_urls[0], for_durable=for_durable)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "20s"
+        engine.dispose()
