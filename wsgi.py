@@ -18,6 +18,7 @@ except ConfigError as error:
     sys.stderr.write(f"Coordinoter cannot start: {error}\n")
     sys.exit(4)  # gunicorn takes 4 for "cannot be loaded" and stops; any other code makes it try for ever
 
+live.make_room(app)
 live.end_on_signals(app)
 if app.extensions["settings"].engine and os.environ.get("FLASK_RUN_FROM_CLI") != "true":
     durable.launch(app)

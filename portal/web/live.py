@@ -7,6 +7,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from portal.live.hub import Ended, Hub, Stream
 from portal.web import asker
 
 KEEP_ALIVE = 15.0  # seconds between two comments; how soon a vanished browser is noticed
+SPARE_FILES = 512  # for databases, calls to Microsoft, and requests that come and go
 LONGEST = 600.0  # seconds; then the browser comes back and has to show again who it is
 
 
@@ -91,6 +93,17 @@ def _tell(of: Hub, stream: Stream, beat: Callable[[bool], None]) -> Iterator[str
     finally:
         of.close(stream)
         beat(False)
+
+
+def make_room(app: Flask) -> None:
+    """Let this process open as many files as its streams need; where the system refuses, fewer streams are opened."""
+    ours: Hub = app.extensions["live"]
+    wanted = ours.limit + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        ours.limit = min(ours.limit, max(1, most - SPARE_FILES))
 
 
 def end_on_signals(app: Flask) -> None:
