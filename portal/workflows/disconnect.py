@@ -200,6 +200,8 @@ def carry_out(name: str, disconnection_id: str) -> float | None:
         return _try_later(disconnection_id, step, attempts, error.sentence, error.retry_after, error)
     except Exception as error:
         db.session.rollback()
+        if durable.is_away(error):
+            raise  # nothing is known to be wrong with the step: it is done again once the database is there
         logger.exception("step %s of disconnection %s broke", name, disconnection_id)
         return _try_later(disconnection_id, step, attempts, "Something went wrong on our side.", None, error)
     _note_end(disconnection_id, name, ended)
