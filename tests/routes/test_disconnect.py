@@ -316,7 +316,7 @@ def test_erase_now_ends_the_waiting(world: World) -> None:
     world.work()
     world.microsoft.mend()
     alice.get(address)
-    assert "Our subscription could not be deleted; it ends by itself at" in words(alice)
+    assert "We have no word that our subscription was deleted; it ends by itself by" in words(alice)
 
 
 def test_erase_now_after_the_end_leads_to_the_receipt(world: World) -> None:
