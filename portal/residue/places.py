@@ -73,7 +73,7 @@ class Places:
         except OSError as error:
             self._report.miss(str(pgdata), error.strerror or type(error).__name__)
             return
-        for folder in postgres.folders(pgdata, server.oid) or [pgdata / "base" / str(server.oid)]:
+        for folder in postgres.folders(pgdata, server.oid):
             yield from self._below(folder, where)
         if pgdata not in servers:
             servers.add(pgdata)

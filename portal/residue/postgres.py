@@ -60,7 +60,7 @@ def ask(engine: Engine) -> Server:
 
 def folders(pgdata: Path, oid: int) -> list[Path]:
     """The folders that hold the tables of one database, in table spaces too."""
-    return [path for path in (pgdata / "base" / str(oid), *pgdata.glob(f"pg_tblspc/*/*/{oid}")) if path.is_dir()]
+    return [pgdata / "base" / str(oid), *pgdata.glob(f"pg_tblspc/*/*/{oid}")]
 
 
 def shared(pgdata: Path) -> list[Path]:

@@ -49,7 +49,7 @@ def test_a_log_a_folder_and_any_file_are_read(world: World, residue: Residue, tm
     (folder / "access.log").write_text(
         f'127.0.0.1 "GET /integrations/outlook-calendar/callback?code={TOKEN}&state=s"\n'
     )
-    (folder / "core").write_bytes(secrets.token_bytes(3_000_000) + TOKEN.encode() + secrets.token_bytes(3_000_000))
+    (folder / "core").write_bytes(secrets.token_bytes(3_000_000) + TOKEN.encode() + bytes(3_000_000))
     (folder / "notes").write_text("nothing at all")
     (folder / ".env").write_text(f"MICROSOFT_CLIENT_SECRET={CLIENT_SECRET}\n")
     (folder / "keys.txt").write_text(base64.b64encode(b"t" * 32).decode())

@@ -14,7 +14,7 @@ from portal.residue.windows import windows
 from tests.residue.conftest import Residue, Server, Told
 from tests.world import World
 
-NOBODY = "f" * 32
+NOBODY, SOMEBODY = "f" * 32, "e" * 32
 SEALED = "sealed text (refresh_token), opened by a key of no living connection"
 CLEAR = "refresh token or code in the clear"
 
@@ -83,8 +83,9 @@ def test_a_destroyed_key_in_a_dead_row_is_no_matter_of_the_log(
 ) -> None:
     """Deleted the careless way the key stays in the table's file; destroyed properly only the log is left."""
     (tmp_path / "backup").write_text(seal(token()))
+    parts().vault.get_or_make(SOMEBODY)  # stays, and so does the table's file
     server.run("CHECKPOINT")
-    server.run("DELETE FROM data_keys", server.keys)
+    server.run("DELETE FROM data_keys WHERE owner = %s", server.keys, NOBODY)
     careless = residue(pg_world.app, tmp_path / "backup")
     assert careless.exit_code == 1
     in_tables = {each["kind"] for each in careless.report["findings"] if f"{server.folder}/base/" in each["file"]}

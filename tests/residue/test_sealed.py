@@ -62,6 +62,9 @@ def test_texts_side_by_side_are_told_apart(vault: Vault) -> None:
     ]
     found = opened(vault, OWNER.encode() + "".join(texts).encode() + b"2026-01-01 10:00:00.000000")
     assert found == [(OWNER, purpose) for purpose in PURPOSES]
+    assert [text.text for text in sealed.texts("".join(texts).encode())][:3] == [
+        text.rstrip("=").encode() for text in texts[:3]
+    ]
 
 
 def test_what_is_left_of_a_text_is_opened(vault: Vault) -> None:
@@ -188,6 +191,8 @@ def test_a_destroyed_key_and_what_it_opens_are_found_and_only_a_log_makes_it_bou
     assert (bounded.report.exit_code(), len(bounded.report.findings)) == (3, 2)
     both = judge(vault, {OWNER}, file=(Where.ELSEWHERE, text), log=(Where.WAL, remnant), keys=(Where.KEYS, remnant))
     assert both.report.exit_code() == 1
+    told = {(each.file, each.bounded) for each in both.report.findings}
+    assert told == {("file", False), ("log", True), ("keys", False)}
 
 
 def test_a_living_key_is_at_home_in_the_key_database_only(vault: Vault) -> None:
