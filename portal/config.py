@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from portal.hours import Hours
+from portal.widget import Widget
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,6 +60,7 @@ class Settings:
     metrics_token: str = field(default="", repr=False)
     support_hours: Hours | None = None
     conversation_days: float = 90
+    help_widget: Widget = field(default_factory=Widget)
     proxies: int = 0
 
     @property
@@ -113,6 +115,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         mail_from=environ.get("PORTAL_MAIL_FROM", ""),
         metrics_token=environ.get("PORTAL_METRICS_TOKEN", ""),
         support_hours=_hours(environ),
+        help_widget=_widget(environ),
         conversation_days=_seconds(environ, "PORTAL_CONVERSATION_DAYS", 90),
         retry_first=_seconds(environ, "PORTAL_RETRY_FIRST", 1),
         retry_longest=_seconds(environ, "PORTAL_RETRY_LONGEST", 30),
@@ -183,6 +186,15 @@ def _mail(environ: Mapping[str, str]) -> str:
     if url and "@" not in environ.get("PORTAL_MAIL_FROM", ""):
         raise ConfigError("PORTAL_MAIL_FROM must be the sender's address when PORTAL_MAIL_URL is set.")
     return url
+
+
+def _widget(environ: Mapping[str, str]) -> Widget:
+    try:
+        return Widget.read(environ.get("PORTAL_HELP_WIDGET", ""))
+    except ValueError:
+        raise ConfigError(
+            "PORTAL_HELP_WIDGET must be own, intercom:APP_ID, zendesk:KEY or chatwoot:https://chat.example.com,TOKEN."
+        ) from None
 
 
 def _hours(environ: Mapping[str, str]) -> Hours | None:

@@ -196,6 +196,12 @@ def unread_now() -> dict[str, Any]:
     return {"conversation": conversation, "unread": reading.unread(who()) if conversation else 0}
 
 
+@bp.app_template_global("help_context")
+def help_context() -> dict[str, Any]:
+    """For another service behind the icon: the same situation that our own support would see."""
+    return situation(asker.Asking(page=request.path))
+
+
 def _page(conversation: Conversation | None) -> str:
     before = workflow.mine(who()) if who() != Person(visitor="") else []
     chosen = conversation or next(iter(before), None)

@@ -7,6 +7,7 @@ from flask import Flask
 from portal.web import (
     assets,
     csrf,
+    elsewhere,
     errors,
     filters,
     guards,
@@ -30,6 +31,7 @@ def setup(app: Flask) -> None:
     errors.setup(app)
     filters.setup(app)
     plain_markdown.setup(app)
+    elsewhere.setup(app)
     assets.setup(app)
     htmx.setup(app)
     live.setup(app)

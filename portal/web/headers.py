@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask, Response, current_app, request, session
 
 from portal.config import Settings
+from portal.web import elsewhere
+from portal.widget import Widget
 
 PERSONAL = {"https://login.microsoftonline.com": " https://login.live.com"}
 """Where an authority may send the browser straight on for personal accounts: browsers hold `form-action` against every
@@ -18,27 +20,26 @@ def setup(app: Flask) -> None:
     app.after_request(add)
 
 
-def policy(authority: str) -> str:
+def policy(authority: str, chosen: Widget = Widget()) -> str:  # noqa: B008 - frozen
     """The Content-Security-Policy: everything from here, forms also to where people sign in at Microsoft."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self'",
-            "connect-src 'self'",
-            f"form-action 'self' {authority}{PERSONAL.get(authority, '')}",
-            "frame-ancestors 'none'",
-            "base-uri 'none'",
-        )
-    )
+    directives = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": "'self'",
+        "form-action": f"'self' {authority}{PERSONAL.get(authority, '')}",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+    }
+    return "; ".join(f"{name} {hosts}" for name, hosts in elsewhere.allow(directives, chosen).items())
 
 
 def add(response: Response) -> Response:
     """Headers that a view set by itself stay."""
     settings: Settings = current_app.extensions["settings"]
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", policy(settings.microsoft_authority))
+    headers.setdefault("Content-Security-Policy", policy(settings.microsoft_authority, settings.help_widget))
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
