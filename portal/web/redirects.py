@@ -33,6 +33,8 @@ def page_path() -> str:
 
 def way_back() -> str:
     """Where to go on after a sign-in that this request made necessary."""
-    if request.method in {"GET", "HEAD"} and "HX-Request" not in request.headers:
+    headers = request.headers
+    is_page = "HX-Request" not in headers or "HX-Boosted" in headers or "HX-History-Restore-Request" in headers
+    if request.method in {"GET", "HEAD"} and is_page:
         return own_path(request.full_path.rstrip("?"))
-    return page_path() if "HX-Current-URL" in request.headers else "/"
+    return page_path() if "HX-Current-URL" in headers else "/"

@@ -63,6 +63,14 @@ def test_the_deep_link_survives_the_sign_in(anybody: Visitor) -> None:
     assert anybody.soup.find(id="card-outlook-calendar") is not None
 
 
+def test_a_boosted_deep_link_survives_the_sign_in_too(anybody: Visitor) -> None:
+    """htmx follows links of a help article: the way on is where the link leads, not the article."""
+    boosted = {"HX-Request": "true", "HX-Boosted": "true", "HX-Current-URL": "http://localhost/help/x"}
+    answer = anybody.client.get(CARD, headers={**boosted, "HX-Request-Type": "full"})
+    assert answer.status_code == 303
+    assert parse_qs(urlsplit(answer.location).query)["next"] == [CARD]
+
+
 def test_a_first_sync_is_followed(world: World) -> None:
     alice = world.sign_in("alice@northwind.example")
     alice.connect(ADELE)
