@@ -82,8 +82,8 @@ def test_a_destroyed_key_in_a_dead_row_is_no_matter_of_the_log(
     pg_world: World, server: Server, residue: Residue, tmp_path: Path
 ) -> None:
     """Deleted the careless way the key stays in the table's file; destroyed properly only the log is left."""
-    (tmp_path / "backup").write_text(seal(token()))
     parts().vault.get_or_make(SOMEBODY)  # stays, and so does the table's file
+    (tmp_path / "backup").write_text(seal(token()))
     server.run("CHECKPOINT")
     server.run("DELETE FROM data_keys WHERE owner = %s", server.keys, NOBODY)
     careless = residue(pg_world.app, tmp_path / "backup")
