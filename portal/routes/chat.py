@@ -165,7 +165,7 @@ def own(conversation_id: str) -> Conversation:
 def current() -> Conversation | None:
     """The conversation that the panel goes on with: the latest one."""
     person = who()
-    return next(iter(workflow.mine(person)), None) if person.member_id or person.visitor else None
+    return workflow.latest(person) if person.member_id or person.visitor else None
 
 
 def talk(asking: asker.Asking, conversation: Conversation | None, **more: Any) -> dict[str, Any]:

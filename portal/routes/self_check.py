@@ -13,6 +13,7 @@ from portal.routes.situation import situation
 from portal.web import articles, asker
 from portal.web.guards import me, own_connection
 from portal.web.htmx import wants_fragment
+from portal.web.limits import self_checks
 from portal.workflows import conversation
 from portal.workflows import self_check as workflow
 
@@ -26,6 +27,7 @@ def show(connection_id: str) -> str:
 
 
 @bp.post("/self-check/<connection_id>")
+@self_checks
 def start(connection_id: str) -> ResponseReturnValue:
     """Begin; htmx then asks for one step after the other, others get the result at the end."""
     check = workflow.start(me().id, own_connection(connection_id).id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
-from flask_limiter import Limiter
+from flask import Flask, Response, render_template, request
+from flask_limiter import Limiter, RequestLimit
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
+
+from portal.web.htmx import wants_fragment
 
 limiter = Limiter(key_func=get_remote_address, storage_uri="memory://", strategy="moving-window")
 
@@ -36,6 +38,19 @@ failed_sign_ins = limiter.limit(
     "5 per 5 minutes", key_func=account_and_address, deduct_when=has_failed, methods=["POST"]
 )
 failed_sign_ins_by_address = limiter.limit("60 per hour", deduct_when=has_failed, methods=["POST"])
+def say_so(_limit: RequestLimit) -> Response | None:
+    """Where a message is written, rather than above the page, which the open panel may cover."""
+    if not wants_fragment():
+        return None
+    place = "panel" if request.form.get("place") == "panel" else "page"
+    fault = "That was a lot at once. Please wait a few minutes, then send it again."
+    return Response(render_template("chat/_fault.html", fault=fault, place=place), status=429)
+
+
+self_checks = limiter.limit("10 per minute")
 visitors_messages = limiter.limit(
-    "5 per 10 minutes; 15 per day", deduct_when=was_stored, exempt_when=lambda: bool(current_user.is_authenticated)
+    "5 per 10 minutes; 15 per day",
+    deduct_when=was_stored,
+    exempt_when=lambda: bool(current_user.is_authenticated),
+    on_breach=say_so,
 )

@@ -86,7 +86,7 @@ def _tell(of: Hub, stream: Stream, beat: Callable[[bool], None]) -> Iterator[str
         while clock.monotonic() < until:
             beat(True)
             for number, event in stream.wait(KEEP_ALIVE):
-                yield f"id: {number}\nevent: {event.what}\ndata: {event.data}\n\n"
+                yield f"id: {number}\nevent: {event.what}\ndata: {' '.join(event.data.split())}\n\n"
             yield ":\n\n"
     except Ended:
         return

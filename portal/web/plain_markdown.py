@@ -53,7 +53,10 @@ def _link(target: str, words: str) -> Markup:
         if target.startswith("//") or "\\" in target:
             return escape(words)
         return Markup('<a href="{}">{}</a>').format(target, words)
-    host = urlsplit(target).netloc
+    try:
+        host = urlsplit(target).netloc
+    except ValueError:  # "http://[abc": looks like an address and is none
+        return escape(words)
     told = Markup("") if words == target else Markup(' <span class="outside-host">({})</span>').format(host)
     return Markup('<a class="outside" href="{}" rel="noopener noreferrer nofollow">{}</a>{}').format(
         target, words, told

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 
 from portal import clock, live
 from portal.db import db, new_id
@@ -60,22 +60,30 @@ def person_of(conversation: Conversation) -> Person:
 
 def mine(person: Person) -> list[Conversation]:
     """All conversations of a person, the latest first."""
+    return list(db.session.scalars(_of(person)))
+
+
+def latest(person: Person) -> Conversation | None:
+    """The conversation that the person goes on with."""
+    found: Conversation | None = db.session.scalars(_of(person).limit(1)).first()
+    return found
+
+
+def _of(person: Person) -> Select[Any]:
     own = Conversation.member_id == person.member_id if person.member_id else Conversation.visitor == person.visitor
-    return list(db.session.scalars(select(Conversation).where(own).order_by(Conversation.last_at.desc())))
+    return select(Conversation).where(own).order_by(Conversation.last_at.desc())
 
 
 def start(
     person: Person, message: Message, *, reply_to: str, page: str, article: str, situation: dict[str, Any]
 ) -> str:
     """A new conversation with its first message; returns its id. The same message sent twice starts one."""
-    again = db.session.scalar(
-        select(Conversation)
-        .join(Entry, Entry.conversation_id == Conversation.id)
-        .where(Entry.sent_as == message.sent_as)
-    )
-    if again is not None and message.sent_as and person.owns(again):
+    sent = _of(person).join(Entry, Entry.conversation_id == Conversation.id).where(Entry.sent_as == message.sent_as)
+    again = db.session.scalars(sent).first() if message.sent_as else None
+    if again is not None:
+        again_id: str = again.id
         db.session.rollback()
-        return again.id
+        return again_id
     since = clock.now() - timedelta(days=1)
     if sum(each.started_at > since for each in mine(person)) >= NEW_PER_DAY:
         db.session.rollback()

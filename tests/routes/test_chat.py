@@ -148,6 +148,10 @@ def test_visitors_are_limited_more_strictly(world: World) -> None:
     more = {"reply_to": "a@b.example", "page": "/sign-in"}
     codes = [say(visitor, "Hello", **more) for _ in range(7)]
     assert codes == [303] * 5 + [429] * 2
+    answer = visitor.post("/chat/messages", htmx=True, text="Hello", place="panel", **more)
+    assert answer.status_code == 429
+    assert "HX-Retarget" not in answer.headers
+    assert visitor.soup.find(id="fault-panel") is not None
 
 
 def test_members_are_limited_by_the_minute(walked: Visitor) -> None:
