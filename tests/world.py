@@ -171,10 +171,10 @@ class Microsoft:
 
     url: str
 
-    def desk(self, method: str, path: str, **body: Any) -> Any:
+    def desk(self, method: str, where: str, /, **body: Any) -> Any:
         """One order to the desk's interface; its answer."""
-        answer = requests.request(method, f"{self.url}/desk/api/{path}", json=body or None, timeout=20)
-        assert answer.ok, f"{path}: {answer.status_code} {answer.text[:500]}"
+        answer = requests.request(method, f"{self.url}/desk/api/{where}", json=body or None, timeout=20)
+        assert answer.ok, f"{where}: {answer.status_code} {answer.text[:500]}"
         return answer.json() if answer.content else None
 
     def reset(self) -> None:

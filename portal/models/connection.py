@@ -37,8 +37,8 @@ class Connection(Base):
     sign_in_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     replaces_id: Mapped[str | None] = mapped_column(String(32), index=True)
 
-    account_tenant: Mapped[str | None] = mapped_column(String(64))
-    account_subject: Mapped[str | None] = mapped_column(String(64))
+    account_tenant: Mapped[str | None] = mapped_column(String(255))
+    account_subject: Mapped[str | None] = mapped_column(String(255))
     account_address: Mapped[str | None] = mapped_column(String(254))
     account_name: Mapped[str | None] = mapped_column(String(200))
     account_kind: Mapped[str | None] = mapped_column(String(20))

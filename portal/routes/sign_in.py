@@ -14,7 +14,7 @@ from portal.config import Settings
 from portal.db import db
 from portal.models import Member
 from portal.web.guards import public
-from portal.web.limits import failed_sign_ins, failed_sign_ins_by_address
+from portal.web.limits import begin_sign_in, end_sign_in, failed_sign_ins_by_address
 from portal.web.redirects import own_path
 from portal.workflows.sign_in import check_password
 
@@ -35,15 +35,16 @@ def show() -> ResponseReturnValue:
 
 @bp.post("/sign-in")
 @public
-@failed_sign_ins
 @failed_sign_ins_by_address
 def submit() -> ResponseReturnValue:
     """Check the password; a fresh session begins, so that nothing planted before the sign-in lives on."""
     email, after = request.form.get("email", "")[:254], own_path(request.form.get("next"))
+    begin_sign_in()
     member = check_password(email, request.form.get("password", "")[:200])
     if member is None:
         page = render_template("sign_in/page.html", email=email, next=after, fault=WRONG, people=demo_people())
         return page, 422
+    end_sign_in()
     session.clear()
     login_user(member)
     return redirect(after, 303)

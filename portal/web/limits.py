@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, abort, render_template, request
 from flask_limiter import Limiter, RequestLimit
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
+from limits import parse
 
 from portal.web.htmx import wants_fragment
 
@@ -24,6 +25,20 @@ def account_and_address() -> str:
     return f"{email}|{get_remote_address()}"
 
 
+FIVE = parse("5 per 5 minutes")
+
+
+def begin_sign_in() -> None:
+    """Count this attempt before its password is looked at: many at the same time are counted all the same. 429."""
+    if not limiter.limiter.hit(FIVE, "sign-in", account_and_address()):
+        abort(429)
+
+
+def end_sign_in() -> None:
+    """It was the right person: their earlier slips are forgotten."""
+    limiter.limiter.clear(FIVE, "sign-in", account_and_address())
+
+
 def has_failed(response: Response) -> bool:
     """Whether a sign-in was refused: only those count."""
     return response.status_code == 422
@@ -34,10 +49,9 @@ def was_stored(response: Response) -> bool:
     return response.status_code in {201, 303}
 
 
-failed_sign_ins = limiter.limit(
-    "5 per 5 minutes", key_func=account_and_address, deduct_when=has_failed, methods=["POST"]
-)
 failed_sign_ins_by_address = limiter.limit("60 per hour", deduct_when=has_failed, methods=["POST"])
+
+
 def say_so(_limit: RequestLimit) -> Response | None:
     """Where a message is written, rather than above the page, which the open panel may cover."""
     if not wants_fragment():

@@ -49,12 +49,14 @@ _WORDS = {
         "wait",
         "Calendar access was not included",
         "Microsoft let you sign in but did not give Coordinoter access to your calendar. Connect again and accept the "
-        "calendar permission; if it is not offered, your administrator has to approve it.",
+        "calendar permission; if it is not offered, your administrator has to approve it. Until then Coordinoter may "
+        "stand in that account's list of apps at Microsoft, where you can remove it.",
     ),
     "no_mailbox": (
         "info",
         "This account has no Outlook calendar",
-        "Microsoft says that there is no cloud mailbox behind this account. Connect another account.",
+        "Microsoft says that there is no cloud mailbox behind this account. Connect another account. Coordinoter may "
+        "stand in this one's list of apps at Microsoft now; you can remove it there.",
     ),
     "not_genuine": (
         "wait",
@@ -65,8 +67,9 @@ _WORDS = {
     "wrong_account": (
         "info",
         "That was another account",
-        "You picked another account than the one to reconnect. Nothing was changed; press Reconnect and pick the "
-        "account shown here, or connect the other one in addition.",
+        "You picked another account than the one to reconnect. Nothing was changed here; press Reconnect and pick "
+        "the account shown here, or connect the other one in addition. If you want neither, remove Coordinoter from "
+        "the other account's list of apps at Microsoft.",
     ),
     "still_disconnecting": (
         "wait",

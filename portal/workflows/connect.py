@@ -168,7 +168,7 @@ def _settle(attempt_id: str, epoch: int, grant: Grant) -> Connection:
 def _describe(connection: Connection, account: Account) -> None:
     connection.state = CONNECTED
     connection.account_tenant, connection.account_subject = account.tenant, account.subject
-    connection.account_address, connection.account_name = account.address, account.name
+    connection.account_address, connection.account_name = account.address[:254], account.name[:200]
     connection.account_kind = AccountKind(account.kind).value
     connection.connected_at = connection.connected_at or clock.now()
     connection.attention_reason = connection.attention_at = None

@@ -46,6 +46,7 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
             Meeting.organizer_id == connection.member_id, Meeting.ends_at > clock.now(), Meeting.id.not_in(placed)
         )
     ).all()
+    account = f"{connection.account_tenant}:{connection.account_subject}"
     events = {
         meeting.id: NewEvent(
             title=meeting.title,
@@ -53,7 +54,9 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
             starts_at=meeting.starts_at,
             ends_at=meeting.ends_at,
             mark=meeting.id,
-            transaction_id=str(uuid.uuid5(_SPACE, f"{connection_id}:{meeting.id}")),
+            # Of the account, not of the connection: whoever disconnects, keeps our meetings and connects again, gets
+            # the events that are there already.
+            transaction_id=str(uuid.uuid5(_SPACE, f"{account}:{meeting.id}")),
         )
         for meeting in coming
     }

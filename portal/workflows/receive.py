@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from portal import clock
 from portal.db import db, reads_only
@@ -73,7 +73,8 @@ def _judge(note: Notification) -> list[str]:
         db.session.execute(delete(Subscription).where(Subscription.id == row.id))
         db.session.commit()
     elif note.lifecycle == "reauthorizationRequired" and connection.state == CONNECTED:
-        row.renew_at = clock.now()  # the token it was made with nears its end; the sync that follows brings a new one
+        # The token it was made with nears its end; the sync that follows brings a new one.
+        db.session.execute(update(Subscription).where(Subscription.id == row.id).values(renew_at=clock.now()))
         db.session.commit()
     else:
         db.session.rollback()

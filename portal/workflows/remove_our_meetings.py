@@ -28,7 +28,11 @@ def remove_our_meetings(work: Work) -> Ended:
         return Ended(DONE, "Coordinoter had written no meeting into this calendar.", 0)
     if not row.remove_meetings:
         stay = f"{count_of(row.meetings, 'meeting')} written by Coordinoter stay{'s' if row.meetings == 1 else ''}"
-        return Ended(DONE, f"{stay} in your calendar, as you chose.", row.meetings)
+        return Ended(
+            DONE,
+            f"{stay} in your calendar, unless you deleted {'it' if row.meetings == 1 else 'them'} there.",
+            row.meetings,
+        )
     left = dict(
         db.session.execute(
             select(Placement.provider_id, Placement.id).where(Placement.connection_id == row.connection_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import delete, func, select, update
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 PAST, AHEAD = timedelta(days=7), timedelta(days=60)
 RENEW_ROUND = timedelta(days=30)  # a new full round starts when less than this of the window is left
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(seconds=90)  # renewed with every page; a dead process holds the others back no longer than this
 LINK = "delta-link"
 
 
@@ -65,8 +65,8 @@ def read_changes(connection_id: str) -> None:
     while (claimed := _claim(connection_id, lease)) is not None:
         epoch, wanted_at = claimed
         try:
-            _read_all(connection_id, epoch)
-            _finish(connection_id, epoch, wanted_at)
+            unread = _read_all(connection_id, epoch)
+            _finish(connection_id, epoch, wanted_at, unread)
         except Fenced:
             return
         except base.AccessEnded as ended:
@@ -98,10 +98,11 @@ def _claim(connection_id: str, lease: str) -> tuple[int, datetime] | None:
     return claimed
 
 
-def _finish(connection_id: str, epoch: int, wanted_at: datetime) -> None:
+def _finish(connection_id: str, epoch: int, wanted_at: datetime, unread: list[str]) -> None:
     with writing(connection_id, epoch, CONNECTED) as connection:
         connection.last_sync_at = clock.now()
-        connection.sync_note = connection.sync_lease = connection.sync_lease_until = None
+        connection.sync_lease = connection.sync_lease_until = None
+        connection.sync_note = f"Could not be read: {', '.join(unread)}"[:200] if unread else None
         if connection.sync_wanted_at is not None and connection.sync_wanted_at <= wanted_at:
             connection.sync_wanted_at = None
         _tell(connection)
@@ -117,7 +118,8 @@ def _give_way(connection_id: str, epoch: int, note: str) -> None:
         pass
 
 
-def _read_all(connection_id: str, epoch: int) -> None:
+def _read_all(connection_id: str, epoch: int) -> list[str]:
+    """Everything once; returns the names of calendars that could not be read. Raises when none could."""
     provider = tokens.provider_of(connection_id)
 
     def ask(call: Callable[[str], T]) -> T:
@@ -126,23 +128,48 @@ def _read_all(connection_id: str, epoch: int) -> None:
     _keep_calendars(connection_id, epoch, ask(provider.calendars))
     subscribe.ensure(connection_id, epoch, provider)
     rows = db.session.execute(
-        select(Calendar.id, Calendar.provider_id, Calendar.name, Calendar.delta_link_sealed, Calendar.window_ends_at)
+        select(
+            Calendar.id,
+            Calendar.provider_id,
+            Calendar.name,
+            Calendar.is_default,
+            Calendar.delta_link_sealed,
+            Calendar.window_ends_at,
+        )
         .where(Calendar.connection_id == connection_id)
         .order_by(Calendar.is_default.desc(), Calendar.name)
     ).all()
     db.session.rollback()
+    trouble: list[tuple[str, base.ProviderError]] = []
     for row in rows:
-        link = _open_link(connection_id, row.delta_link_sealed)
-        if link is not None and row.window_ends_at is not None and row.window_ends_at > clock.now() + RENEW_ROUND:
-            try:
-                _read_calendar(connection_id, epoch, provider, row.id, row.name, link)
-                continue
-            except base.LinkSpent:
-                pass  # the vendor forgot the bookmark: read everything again, below
-            except base.Gone:
-                continue  # the calendar went away meanwhile; the next look at the list removes it
-        _read_calendar(connection_id, epoch, provider, row.id, row.name, None, provider_id=row.provider_id)
+        try:
+            _read_one(connection_id, epoch, provider, row)
+        except base.AccessEnded as ended:
+            if row.is_default or ended.reason is not base.AccessReason.SCOPE_MISSING:
+                raise
+            trouble.append((row.name, ended))  # somebody else's calendar, shared without the right to read it
+        except (base.Rejected, base.Unreachable) as error:
+            trouble.append((row.name, error))
+    if trouble and len(trouble) == len(rows):
+        raise trouble[0][1]
     push.write_meetings(connection_id, epoch, provider)
+    for _name, each in trouble:
+        logger.warning("a calendar of %s was not read: %s %s", connection_id, type(each).__name__, each.request_id)
+    return [name for name, _each in trouble]
+
+
+def _read_one(connection_id: str, epoch: int, provider: base.Provider, row: Any) -> None:
+    """One calendar, from its bookmark where that still helps. One calendar's trouble must not stop the others."""
+    link = _open_link(connection_id, row.delta_link_sealed)
+    if link is not None and row.window_ends_at is not None and row.window_ends_at > clock.now() + RENEW_ROUND:
+        try:
+            _read_calendar(connection_id, epoch, provider, row.id, row.name, link)
+            return
+        except base.LinkSpent:
+            pass  # the vendor forgot the bookmark: read everything again, below
+        except base.Gone:
+            return  # the calendar went away meanwhile; the next look at the list removes it
+    _read_calendar(connection_id, epoch, provider, row.id, row.name, None, provider_id=row.provider_id)
 
 
 def _open_link(connection_id: str, sealed: str | None) -> str | None:

@@ -164,3 +164,14 @@ def test_what_was_under_way_at_the_click_is_taken_back(both: World, monkeypatch:
     choose(both)
     assert placed() == 0
     assert ours(both) == []
+
+
+def test_connecting_again_finds_the_meetings_that_were_kept(both: World) -> None:
+    both.connected()
+    choose(both)
+    number = placed()
+    end(both, remove=False)
+    both.connected()
+    choose(both)
+    assert placed() == number == len(ours(both))
+    assert db.session.scalar(select(Copy.id).where(Copy.provider_id.in_(select(Placement.provider_id)))) is None

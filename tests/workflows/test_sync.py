@@ -146,9 +146,8 @@ def test_a_subscription_whose_token_nears_its_end_is_renewed_when_microsoft_asks
     renew_at, provider_id = row.renew_at, row.provider_id
     db.session.rollback()
     both.microsoft.desk("POST", f"subscriptions/{provider_id}/lifecycle", event="reauthorizationRequired")
-    for _ in range(100):
-        db.session.rollback()
-        if db.session.scalars(select(Subscription)).one().renew_at < renew_at:
+    for _ in range(200):
+        if both.connection().sync_wanted_at is not None:
             break
         time.sleep(0.05)  # the delivery comes from another thread
     db.session.rollback()
@@ -186,3 +185,24 @@ def test_refresh_tokens_are_overwritten_not_collected(both: World) -> None:
     for _ in range(3):
         tokens.access_token(connection.id, 1, ("connected",), not_this_one=True)
     assert db.session.scalar(select(func.count()).select_from(Token)) == 1
+
+
+def test_one_calendar_that_cannot_be_read_does_not_stop_the_others(both: World) -> None:
+    both.connected()
+    row = db.session.scalars(select(Calendar).where(~Calendar.is_default)).first()
+    assert row is not None
+    name, provider_id = row.name, row.provider_id
+    db.session.execute(update(Calendar).values(delta_link_sealed=None))
+    db.session.commit()
+    before = copies()
+    both.microsoft.desk("POST", f"accounts/{ADELE}/events", count=3, calendar="Calendar")
+    path = f"/v1.0/me/calendars/{provider_id}/calendarView/delta"
+    both.microsoft.desk("POST", "faults", kind="status", path=path, status=403, code="ErrorAccessDenied", times=None)
+    again(both)
+    connection = both.connection()
+    assert connection.state == "connected"
+    assert connection.sync_note == f"Could not be read: {name}"
+    assert copies() == before + 3
+    both.microsoft.mend()
+    again(both)
+    assert both.connection().sync_note is None

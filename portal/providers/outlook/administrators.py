@@ -75,7 +75,7 @@ Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $app.Id | ForEach-Ob
 """
 
 
-def handover(authority: str, graph_url: str, client_id: str, redirect_uri: str) -> Handover:
+def handover(authority: str, graph_url: str, tenant: str, client_id: str, redirect_uri: str) -> Handover:
     """Everything for this registration in this cloud. What we must not know any more is a word in capitals."""
     cloud = ENVIRONMENTS.get(graph_url, "")
     known = {
@@ -83,9 +83,11 @@ def handover(authority: str, graph_url: str, client_id: str, redirect_uri: str) 
         "client_id": client_id,
         "graph": graph_url,
     }
+    # A registration of one tenant only is approved in that tenant; Microsoft refuses it elsewhere (AADSTS50194).
+    audience = "organizations" if tenant in {"common", "consumers", "organizations"} else tenant
     asked = {"client_id": client_id, "scope": " ".join(SCOPES), "redirect_uri": redirect_uri}
     return Handover(
-        approve=f"{authority}/organizations/v2.0/adminconsent?{urlencode(asked, quote_via=quote)}",
+        approve=f"{authority}/{audience}/v2.0/adminconsent?{urlencode(asked, quote_via=quote)}",
         powershell=CONNECT.format(**known) + WITHDRAW,
         requests=REQUESTS.format(**known),
         allow=ALLOW.format(**known),

@@ -66,6 +66,7 @@ class OutlookProvider:
         line = Line(adapter or Wire(timeout), user_agent, now)
         discovery = Discovery(line, discovery_url(authority, tenant))
         self._authority = authority
+        self._tenant = tenant
         proof = Certificate.read(client_id, certificate, now) if certificate else None
         self._client = TokenClient(line, discovery, client_id, client_secret, proof)
         self._caller = Caller(line, graph_url.rstrip("/"), timeout)
@@ -148,7 +149,9 @@ class OutlookProvider:
 
     def handover(self, redirect_uri: str) -> Handover:
         """See the contract; administrators.py."""
-        return administrators.handover(self._authority, self._caller.graph_url, self._client.client_id, redirect_uri)
+        return administrators.handover(
+            self._authority, self._caller.graph_url, self._tenant, self._client.client_id, redirect_uri
+        )
 
     def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:
         """See the contract; grants.py. The application signs in to the directory that the account belongs to."""
