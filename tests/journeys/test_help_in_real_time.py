@@ -22,6 +22,8 @@ pytestmark = pytest.mark.browser
 
 ALICE, SAM = "alice@northwind.example", "sam@coordinoter.example"
 TROUBLE = "Microsoft is not answering."
+POLICY = "Content Security Policy"
+COMPLAINTS: list[str] = []
 expect.set_options(timeout=20_000)
 
 
@@ -43,6 +45,7 @@ def person(chromium: Browser, demo: Demo, email: str, path: str, **more: object)
     """Somebody signed in, at a page."""
     context: BrowserContext = chromium.new_context(base_url=demo.url, **more)  # type: ignore[arg-type]
     page = context.new_page()
+    page.on("console", lambda message: COMPLAINTS.append(message.text) if POLICY in message.text else None)
     page.goto(f"/sign-in?next={path}")
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
@@ -142,6 +145,7 @@ def test_a_failing_disconnection_is_mended_in_a_conversation(chromium: Browser, 
     expect(alice.locator("#answer-panel")).to_contain_text("we are glad")
     sam.goto("/support/articles")
     expect(sam.get_by_role("row", name="disconnect-outlook-calendar")).to_be_visible()
+    assert not COMPLAINTS
     checked(sam)
 
 

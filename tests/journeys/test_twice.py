@@ -1,0 +1,65 @@
+"""Impatience: a double click, two tabs, and a card that was left open. One disconnection, one receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.journeys.walk import CARD, arrive, ask, button, card, connect, sign_in, synced
+from tests.terminal import Demo
+from tests.world import Microsoft
+
+Prepare = Callable[[str], str]
+Ask = Callable[..., list[tuple[Any, ...]]]
+
+
+def test_a_double_click_is_one_disconnection(
+    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask, microsoft: Microsoft
+) -> None:
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    before = rows("SELECT count(*) FROM disconnections")[0][0]
+    microsoft.breaks("delay", "subscriptions", delay=1, times=1)
+    button(ask(page), "Disconnect").dblclick()
+    receipt = arrive(page).rsplit("/", 1)[1]
+    assert rows("SELECT count(*) FROM disconnections")[0][0] == before + 1
+    assert rows("SELECT count(*) FROM receipts WHERE disconnection_id = ?", receipt) == [(1,)]
+
+
+def test_two_tabs_end_at_the_same_receipt(
+    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask, microsoft: Microsoft
+) -> None:
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    other = page.context.new_page()
+    other.goto(f"{demo.url}{CARD}")
+    synced(other)
+    before = rows("SELECT count(*) FROM disconnections")[0][0]
+    first, second = button(ask(page), "Disconnect"), button(ask(other), "Disconnect")
+    microsoft.breaks("delay", "subscriptions", delay=2, times=1)
+    first.click()
+    second.click()
+    expect(card(page)).to_contain_text("Disconnecting")
+    expect(card(other)).to_contain_text("Disconnecting")
+    assert arrive(page) == arrive(other)
+    assert rows("SELECT count(*) FROM disconnections")[0][0] == before + 1
+
+
+def test_a_question_left_open_in_another_tab_is_overtaken(
+    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask
+) -> None:
+    """What was answered here is no question there any more: the other tab follows to the same receipt by itself."""
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    other = page.context.new_page()
+    other.goto(f"{demo.url}{CARD}")
+    synced(other)
+    before = rows("SELECT count(*) FROM disconnections")[0][0]
+    dialog = ask(other)
+    button(ask(page), "Disconnect").click()
+    receipt = arrive(page)
+    assert arrive(other) == receipt
+    expect(dialog).to_have_count(0)
+    assert rows("SELECT count(*) FROM disconnections")[0][0] == before + 1
