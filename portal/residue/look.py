@@ -10,11 +10,14 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.keyring.wrapping import PortalKeys
 from portal.residue import sealed, wrapped
+from portal.residue.bunch import Bunch
 from portal.residue.clear import Clears
 from portal.residue.layers import Layer, layers
 from portal.residue.report import Report
-from portal.residue.sealed import DataKey
+from portal.residue.sealed import DataKey, Text
 from portal.residue.windows import CHUNK, OVERLAP, Piece, Window, windows
+
+NEAR = 300  # bytes around a sealed text in which its owner is likely to be named
 
 
 class Where(Enum):
@@ -56,10 +59,9 @@ class Look:
     report: Report = field(default_factory=Report)
 
     def __post_init__(self) -> None:
-        self._keys = {key: DataKey(owner, key, exists=True) for key, owner in self.known.keys.items()}
+        self._bunch = Bunch(self.known.keys)
         self._owners = set(self.known.owners)
         self._clears = Clears(self.known.literals)
-        self._verdicts: dict[bytes, tuple[DataKey, str] | None] = {}
 
     def for_keys(self, stream: Stream) -> None:
         """First round: wrapped keys that were destroyed, and wrapped keys where none should be."""
@@ -79,7 +81,8 @@ class Look:
         for text in sealed.texts(layer.data):
             start, end = layer.span(text.start, text.end)
             if window.is_new(start, end):
-                self._judge_text(window.where(start), text)
+                near = layer.data[max(0, text.start - NEAR) : text.end + NEAR]
+                self._judge_text(window.where(start), text, self._bunch.open(text, near))
         for clear in self._clears.find(layer.data):
             start, end = layer.span(clear.start, clear.end)
             if window.is_new(start, end):
@@ -87,7 +90,7 @@ class Look:
                 self.report.add(window.where(start), f"{clear.kind} {how}", clear.secret)
 
     def _judge_key(self, stream: Stream, window: Window, found: wrapped.Wrapped) -> None:
-        key = self._keys.setdefault(found.key, DataKey(found.owner, found.key, exists=False))
+        key = self._bunch.add(found.key, found.owner, exists=False)
         place, in_wal = window.where(found.start), stream.where is Where.WAL
         key.only_in_wal = key.only_in_wal and in_wal
         if not key.exists:
@@ -95,12 +98,7 @@ class Look:
         elif stream.where is Where.ELSEWHERE:
             self.report.add(place, "data key outside of the key database", found.key, owner=found.owner)
 
-    def _judge_text(self, place: tuple[str, int], text: sealed.Text) -> None:
-        if text.text not in self._verdicts:
-            if len(self._verdicts) > 100_000:
-                self._verdicts.clear()
-            self._verdicts[text.text] = text.open(self._keys.values())
-        opened = self._verdicts[text.text]
+    def _judge_text(self, place: tuple[str, int], text: Text, opened: tuple[DataKey, str] | None) -> None:
         if opened is None:
             self.report.shut += 1
             return

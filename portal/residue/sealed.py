@@ -45,9 +45,9 @@ class DataKey:
         plain = bytes(a ^ b for a, b in zip(body[:JUDGED], stream, strict=False))
         return len(plain) == JUDGED and plain.isascii() and plain.decode().isprintable()
 
-    def purpose(self, nonce: bytes, body: bytes) -> str | None:
-        """What the text was sealed for, if it is whole; what stands behind it in the file may look like more of it."""
-        for extra in range(min(len(body) - 16, 48) + 1):
+    def purpose(self, nonce: bytes, body: bytes, *, more: int = 48) -> str | None:
+        """What a text was sealed for, if it is whole. Up to `more` bytes behind it may look like its own."""
+        for extra in range(min(len(body) - 16, more) + 1):
             for purpose in PURPOSES:
                 try:
                     self._gcm.decrypt(nonce, body[: len(body) - extra], bound(self.owner, purpose))
@@ -72,7 +72,7 @@ class Text:
         for key in keys:
             if key.begins(nonce, body):
                 return key, key.purpose(nonce, body) or "cut off"
-            if 16 <= len(body) < SHORT and (purpose := key.purpose(nonce, body)):
+            if 16 <= len(body) < SHORT and (purpose := key.purpose(nonce, body, more=0)):
                 return key, purpose
         return None
 

@@ -150,6 +150,19 @@ def judge(vault: Vault, living: set[str], **streams: tuple[Where, bytes]) -> Loo
     return look
 
 
+def test_the_likely_keys_are_tried_first(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a portal with many connections would wait for ever."""
+    owners = [f"{random.Random(n).getrandbits(128):032x}" for n in range(200)]
+    sealed_for = [(owner, vault.seal(owner, purpose, TOKEN)) for owner in owners for purpose in PURPOSES]
+    lines = [f"{owner}\2{text}".encode() for owner, text in sealed_for]
+    tried, begins = [], DataKey.begins
+    monkeypatch.setattr(DataKey, "begins", lambda *args: tried.append(1) or begins(*args))
+    report = judge(vault, set(owners), file=(Where.ELSEWHERE, b"\0".join(lines))).report
+    assert report.exit_code() == 0
+    assert sum(report.fine.values()) == len(lines)
+    assert len(tried) < 3 * len(lines)
+
+
 def test_a_text_of_a_living_connection_is_fine_and_one_of_no_connection_is_not(vault: Vault) -> None:
     text = vault.seal(OWNER, "access_token", TOKEN).encode()
     fine = judge(vault, {OWNER}, file=(Where.ELSEWHERE, text))
