@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -14,6 +14,7 @@ from portal.web import articles, asker
 from portal.web.guards import me, own_connection
 from portal.web.htmx import wants_fragment
 from portal.web.limits import self_checks
+from portal.web.redirects import page_path
 from portal.workflows import conversation
 from portal.workflows import self_check as workflow
 
@@ -89,5 +90,5 @@ def _context(connection_id: str) -> dict[str, object]:
         "check": check,
         "next": workflow.title_of_next(check) if check else "",
         "articles": [each for each in articles.all_articles() if each.about & about][:2],
-        "page": asker.asking().page or request.path,
+        "page": asker.asking().page or page_path(),
     }

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from portal import clock
 from portal.db import db
-from portal.models import Entry, Executor, SelfCheck
+from portal.models import Conversation, Entry, Executor, SelfCheck
 from tests.walker import Walker
 from tests.world import Visitor, World
 
@@ -91,6 +91,7 @@ def test_the_result_goes_to_support_once_and_holds_no_secret(world: World, alice
     for _ in range(2):
         alice.post(f"/self-check/{world.connection().id}/send", htmx=htmx, page="/integrations")
     (text,) = db.session.scalars(select(Entry.text)).all()
+    assert db.session.scalars(select(Conversation.page)).one() == "/integrations"
     assert "- Microsoft can be reached: fine" in text
     assert "contoso" not in text
     db.session.rollback()
