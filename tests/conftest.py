@@ -84,7 +84,7 @@ def make_settings(database_url: str, keys_url: str, base_url: str, microsoft_url
             "MICROSOFT_CLIENT_SECRET": CLIENT_SECRET,
             "PORTAL_ENGINE": "none",
             "PORTAL_DISCONNECT_DEADLINE": "2",
-            "PORTAL_REMOTE_TIMEOUT": "5",
+            "PORTAL_REMOTE_TIMEOUT": "8",
         }
     )
     return replace(settings, **changes)  # type: ignore[arg-type]
