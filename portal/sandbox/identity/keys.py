@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,9 +87,13 @@ class KeyRing:
 
     def __init__(self) -> None:
         self._lines: dict[bool, list[SigningKey]] = {}
+        self._lock = threading.Lock()
 
     def line(self, personal: bool) -> list[SigningKey]:
-        return self._lines.setdefault(personal, [SigningKey()])
+        with self._lock:  # a key takes 0.1 s of computing: each line's first one is made once
+            if personal not in self._lines:
+                self._lines[personal] = [SigningKey()]
+            return self._lines[personal]
 
     def signer(self, tid: str) -> SigningKey:
         return self.line(tid == CONSUMERS)[0]
