@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import OperationalError
 
 from portal import clock
 from portal.db import Base, db
@@ -287,7 +286,7 @@ def test_a_local_step_is_tried_again_even_after_the_deadline(world: World, monke
 
     def away(owner: str) -> bool:
         if fails and fails.pop():
-            raise OperationalError("", {}, Exception("the key database is away"))
+            raise OSError("the key file cannot be written")
         return destroyed(owner)
 
     monkeypatch.setattr(parts().vault, "destroy", away)
