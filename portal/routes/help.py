@@ -14,8 +14,8 @@ from sqlalchemy import select
 from portal.db import db
 from portal.models import Answer
 from portal.models.answer import HAPPY, NEUTRAL, UNHAPPY
-from portal.routes.chat import current, talk
 from portal.routes.situation import connections, topics
+from portal.routes.talk import current, talk
 from portal.web import articles, asker
 from portal.web.guards import public
 from portal.web.htmx import wants_fragment

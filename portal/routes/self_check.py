@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from portal.db import db, new_id
 from portal.models import SelfCheck
-from portal.routes.chat import current, who
 from portal.routes.situation import situation
+from portal.routes.talk import current, who
 from portal.web import articles, asker
 from portal.web.guards import me, own_connection
 from portal.web.htmx import wants_fragment
