@@ -105,7 +105,7 @@ ROTATE = "import sys; from portal.vault import Vault; Vault(sys.argv[1], (b'2' *
 
 
 def test_a_kill_in_the_middle_loses_nothing_and_shows_that_it_goes_key_by_key(vault: Vault, keys_url: str) -> None:
-    owners = [f"{number:032d}" for number in range(600)]
+    owners = [f"{number:032d}" for number in range(300)]
     sealed = {owner: vault.seal(owner, "p", owner) for owner in owners}
     both = open_vault(keys_url, NEW, OLD)
     child = subprocess.Popen([sys.executable, "-c", ROTATE, keys_url], start_new_session=True)

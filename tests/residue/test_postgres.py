@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 
@@ -123,12 +124,12 @@ def test_keys_wrapped_anew_leave_their_old_wrapping_in_the_log(
 def test_page_headers_of_the_log_hide_nothing(server: Server) -> None:
     """Many records of all lengths: the headers, every 8 kB, cut through a good many texts."""
     server.run("CREATE TABLE planted (a text)", server.main)
-    written = {f"cns1.{secrets.token_urlsafe(60 + number % 97)}" for number in range(3000)}
+    written = {f"cns1.{secrets.token_urlsafe(60 + number % 97)}" for number in range(1500)}
     with_marks = ",".join("(%s)" for _ in written)
     server.run(f"INSERT INTO planted VALUES {with_marks}", server.main, *(f"{text} " for text in sorted(written)))
     segments = wal.segments(server.folder / "pg_wal")
-    raw = b"".join(path.read_bytes() for path in segments)
-    cut = {text for text in written if text.encode() not in raw}
+    raw = {match.decode() for path in segments for match in re.findall(rb"cns1\.[\w-]+(?= )", path.read_bytes())}
+    cut = written - raw
     assert cut, "some must be cut, or there is nothing to prove"
     seen = {text.text.decode() for window in windows(wal.pieces(segments)) for text in texts(window.data)}
     assert not written - seen
