@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo demo-reset test test-long lint check-browser bench clean
+.PHONY: help setup demo demo-reset test test-long lint check-browser bench bench-long clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ lint: setup ## ruff and mypy --strict
 
 bench: setup ## speed, as ratios against a baseline in the same run
 	@$(BIN)/python -m tests.bench
+
+bench-long: setup ## the same with more clicks and 1,000 disconnections at once
+	@$(BIN)/python -m tests.bench --long
 
 clean: ## remove .venv/ (var/ stays)
 	rm -rf .venv

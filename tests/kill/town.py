@@ -50,12 +50,12 @@ class Person:
         data = {"email": self.email, "password": PASSWORD, "csrf_token": _csrf(page.text)}
         self.outside.post(f"{url}/sign-in", data=data, timeout=20).raise_for_status()
 
-    def click(self, url: str, connection_id: str) -> int:
-        """Read the question, press Disconnect. The status of the answer; 0 when nobody answered."""
+    def click(self, url: str, connection_id: str, **choices: str) -> int:
+        """Read the question, choose, press Disconnect. The status of the answer; 0 when nobody answered."""
         try:
             address = f"{url}/connections/{connection_id}/disconnect"
             page = self.outside.get(address, timeout=20)
-            data = {"csrf_token": _csrf(page.text)} if page.ok else {}
+            data = {"csrf_token": _csrf(page.text), **choices} if page.ok else {}
             return self.outside.post(address, data=data, timeout=20, allow_redirects=False).status_code
         except requests.RequestException:
             return 0
@@ -70,7 +70,7 @@ class Town:
     """Settings, processes and people of one test. `plan` is the folder of chosen instants (see `launch.py`)."""
 
     def __init__(self, folder: Path, database_url: str, keys_url: str, *, deadline: float = DEADLINE) -> None:
-        self.folder, self.plan = folder, folder / "plan"
+        self.folder, self.plan, self.launcher = folder, folder / "plan", "tests.kill.launch"
         self.plan.mkdir()
         port, sandbox_port = free_port(), free_port()
         self.url, self.bind = f"http://127.0.0.1:{port}", f"127.0.0.1:{port}"
@@ -116,7 +116,7 @@ class Town:
         flags = ["--bind", self.bind, "--worker-class", "gthread", "--workers", "1", "--threads", "64"]
         flags += ["--graceful-timeout", "5", "--no-control-socket", "--log-level", "warning"]
         plain = python("-m", "gunicorn", "wsgi:app", *flags)
-        argv = python("-m", "tests.kill.launch", str(self.plan), "web", *flags) if planned else plain
+        argv = python("-m", self.launcher, str(self.plan), "web", *flags) if planned else plain
         child = self._child("web", argv, self.env | {"PORTAL_ENGINE": "embedded" if engine else "none"})
         self.wait_for_web()
         return child
@@ -124,7 +124,7 @@ class Town:
     def worker(self, name: str, *, planned: str = "") -> Child:
         """`flask worker`, running; or the launcher's `planned` kind of it."""
         plain = python("-m", "flask", "--app", "wsgi", "worker")
-        argv = python("-m", "tests.kill.launch", str(self.plan), planned) if planned else plain
+        argv = python("-m", self.launcher, str(self.plan), planned) if planned else plain
         child = self._child(name, argv, self.env)
         until(lambda: child.says("The worker is running."), f"{name} runs", within=60)
         return child
