@@ -109,8 +109,12 @@ def focused(page: Page) -> Any:
 def faults(page: Page) -> list[str]:
     """What is wrong with how a page is built: accessibility, sizes, sideways scrolling."""
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
-    wrong = [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found.response["violations"]]
+    wrong = [f"{each['id']}: {_where(each['nodes'][0])}" for each in found.response["violations"]]
     wrong += [f"smaller than 24 px: {each}" for each in page.evaluate(SMALL)]
     if page.evaluate("() => document.documentElement.scrollWidth > window.innerWidth"):
         wrong.append("scrolls sideways")
     return wrong
+
+
+def _where(node: dict[str, Any]) -> str:
+    return f"{node['html'][:200]} ({' '.join(node['failureSummary'].split())[:300]})"
