@@ -18,6 +18,7 @@ from portal.web import (
     live,
     plain_markdown,
     reading,
+    sizes,
 )
 
 
@@ -26,6 +27,7 @@ def setup(app: Flask) -> None:
     hosts.setup(app)
     reading.setup(app)
     limits.setup(app)
+    sizes.setup(app)
     csrf.setup(app)
     guards.setup(app)
     errors.setup(app)

@@ -44,6 +44,11 @@ def has_failed(response: Response) -> bool:
     return response.status_code == 422
 
 
+def was_stored_or_shown(response: Response) -> bool:
+    """Whether a check was done: what is refused asks nobody anything."""
+    return response.status_code < 400
+
+
 def was_stored(response: Response) -> bool:
     """Whether a message was stored: corrections of a form do not count."""
     return response.status_code in {201, 303}
@@ -61,7 +66,7 @@ def say_so(_limit: RequestLimit) -> Response | None:
     return Response(render_template("chat/_fault.html", fault=fault, place=place), status=429)
 
 
-self_checks = limiter.limit("10 per minute")
+self_checks = limiter.limit("10 per minute", deduct_when=was_stored_or_shown)
 visitors_messages = limiter.limit(
     "5 per 10 minutes; 15 per day",
     deduct_when=was_stored,
