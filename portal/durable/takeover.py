@@ -21,7 +21,6 @@ logger = logging.getLogger("portal.durable")
 
 OWED_EVERY = 3  # looks
 GRACE = 3 * executors.HEARTBEAT  # seconds in which the others may show themselves after we were away ourselves
-CHUNK = 200  # ids in one question
 ROW_ID = 32  # a run's id begins with the id of the row that it is for (see `portal.db.new_id`)
 
 
@@ -73,7 +72,7 @@ class Look:
         The minute is part of the run's id: however many processes notice, one run is started, and one that breaks at
         once is not tried more often than that.
         """
-        lacking = set(rows) - attended(name, rows)
+        lacking = set(rows) - attended(name) if rows else set()
         again = sorted(lacking & self._lacking[name])
         self._lacking[name] = lacking
         if not again:
@@ -95,18 +94,7 @@ def resume(orphans: list[WorkflowStatus]) -> None:
         client().resume_workflows(ids, queue_name=queue)
 
 
-def attended(name: str, rows: list[str]) -> set[str]:
-    """Those of the rows for which a run of this kind is waiting or at work."""
-    found: set[str] = set()
-    for start in range(0, len(rows), CHUNK):
-        found |= {
-            run.workflow_id[:ROW_ID]
-            for run in client().list_workflows(
-                workflow_id_prefix=rows[start : start + CHUNK],
-                name=name,
-                status=ALIVE,
-                load_input=False,
-                load_output=False,
-            )
-        }
-    return found
+def attended(name: str) -> set[str]:
+    """The rows for which a run of this kind is waiting or at work."""
+    alive = client().list_workflows(name=name, status=ALIVE, load_input=False, load_output=False)
+    return {run.workflow_id[:ROW_ID] for run in alive}

@@ -139,7 +139,7 @@ def test_however_many_look_one_run_is_started(look: Look, monkeypatch: pytest.Mo
     for _ in range(4):  # both find it lacking before either has started it
         look.around(clock.monotonic())
         another.around(clock.monotonic())
-    monkeypatch.setattr("portal.durable.takeover.attended", lambda _name, _rows: set())
+    monkeypatch.setattr("portal.durable.takeover.attended", lambda _name: set())
     many_looks(another)
     assert runs_of(row) == ["ENQUEUED"]
 

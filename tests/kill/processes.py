@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from portal.config import ROOT
@@ -36,10 +35,10 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def signal(self, number: int) -> None:
-        """Send a signal to it and all its children."""
-        if self.process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
+        """Send a signal to it and all its children, unless it has ended: its number may be somebody else's by now."""
+        if self.is_alive():
+            assert self.process is not None
+            os.killpg(self.process.pid, number)  # its end was not asked for yet, so the number is still its own
 
     def kill(self) -> None:
         """SIGKILL, to the last child."""
