@@ -99,10 +99,10 @@ def test_an_answer_that_is_none_changes_nothing(dana: Visitor) -> None:
 def test_the_question_before_disconnecting_says_what_was_decided(world: World, dana: Visitor) -> None:
     alice = world.connected()
     question = f"/connections/{world.connection().id}/disconnect"
-    assert "Microsoft lets no app do that for you" in alice.get(question).get_text()
+    assert "Coordinoter cannot do that for you" in alice.get(question).get_text()
     dana.get("/business")
     dana.post("/business/permissions", remove="yes")
     words = alice.get(question).get_text()
     assert "your business has asked us to remove it there" in words
-    assert "Microsoft lets no app do that" not in words
+    assert "Coordinoter cannot do that for you" not in words
     alice.get(CARD)
