@@ -12,7 +12,7 @@ CALLBACK = "https://portal.example.com/integrations/outlook-calendar/callback"
 
 
 def test_it_works() -> None:
-    given = handover("https://login.microsoftonline.com", "https://graph.microsoft.com", "app-1", CALLBACK)
+    given = handover("https://login.microsoftonline.com", "https://graph.microsoft.com", "common", "app-1", CALLBACK)
     approve = urlsplit(given.approve)
     assert (approve.netloc, approve.path) == ("login.microsoftonline.com", "/organizations/v2.0/adminconsent")
     assert parse_qs(approve.query) == {
@@ -30,6 +30,11 @@ def test_it_works() -> None:
     assert "Remove-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $app.Id" in given.undo
 
 
+def test_a_registration_of_one_tenant_is_approved_there() -> None:
+    given = handover("https://login.microsoftonline.com", "https://graph.microsoft.com", "a-tenant", "app-1", CALLBACK)
+    assert urlsplit(given.approve).path == "/a-tenant/v2.0/adminconsent"
+
+
 @pytest.mark.parametrize(
     ("graph", "name"),
     [
@@ -39,7 +44,7 @@ def test_it_works() -> None:
     ],
 )
 def test_each_cloud_has_a_name_in_powershell(graph: str, name: str) -> None:
-    given = handover("https://login.microsoftonline.us", graph, "app-1", CALLBACK)
+    given = handover("https://login.microsoftonline.us", graph, "common", "app-1", CALLBACK)
     for lines in (given.powershell, given.allow, given.undo):
         assert lines.startswith(f"Connect-MgGraph -Environment {name} ")
     assert f"GET {graph}/v1.0/" in given.requests
