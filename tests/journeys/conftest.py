@@ -48,19 +48,19 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def microsoft(demo: Demo) -> Iterator[Microsoft]:
+def sandbox(demo: Demo) -> Iterator[Microsoft]:
     """The sandbox of the demo world, in fair weather before and after."""
-    sandbox = Microsoft(demo.sandbox_url)
-    sandbox.mend()
-    yield sandbox
-    sandbox.mend()
+    held = Microsoft(demo.sandbox_url)
+    held.mend()
+    yield held
+    held.mend()
 
 
 @pytest.fixture
-def account(microsoft: Microsoft) -> str:
+def account(sandbox: Microsoft) -> str:
     """A work account at Microsoft that no other test knows, with some events."""
     address = f"person{next(_numbers)}@contoso.example"
-    microsoft.desk("POST", "accounts", address=address, name="Person of a Test")
+    sandbox.desk("POST", "accounts", address=address, name="Person of a Test")
     return address
 
 

@@ -30,7 +30,7 @@ from tests.world import Microsoft
 Prepare = Callable[[str], str]
 
 
-def test_it_works(demo: Demo, page: Page, microsoft: Microsoft, member: Prepare) -> None:
+def test_it_works(demo: Demo, page: Page, sandbox: Microsoft, member: Prepare) -> None:
     email, account = member("alice"), "adele@contoso.example"
 
     # 1. Sign in; the deep link survives it and lands on the card.
@@ -52,14 +52,14 @@ def test_it_works(demo: Demo, page: Page, microsoft: Microsoft, member: Prepare)
     expect(page.locator("body")).to_contain_text("not Microsoft")
     button(page, account).click()
     expect(page.locator("main")).to_contain_text(account)
-    microsoft.breaks("delay", "delta", delay=1.5, times=3)  # slow enough to be seen
+    sandbox.breaks("delay", "delta", delay=1.5, times=3)  # slow enough to be seen
     button(page, "Accept").click()
     page.wait_for_url(f"{demo.url}{CARD}")
     expect(page.get_by_text("Outlook Calendar is connected")).to_be_visible()
     expect(card(page).get_by_text("Syncing", exact=True)).to_be_visible()
     expect(card(page).get_by_role("status").filter(has_text="Reading")).to_be_visible()
     expect(card(page).get_by_text("Connected", exact=True)).to_be_visible()
-    held = microsoft.holds(account)
+    held = sandbox.holds(account)
     expect(card(page)).to_contain_text(account)
     for calendar in held["calendars"]:
         expect(card(page)).to_contain_text(calendar["name"])
@@ -89,7 +89,7 @@ def test_it_works(demo: Demo, page: Page, microsoft: Microsoft, member: Prepare)
     expect(button(page, "Disconnect from Microsoft")).to_be_focused()
     assert page.url == f"{demo.url}/integrations"
 
-    microsoft.breaks("delay", "subscriptions", delay=2, times=1)
+    sandbox.breaks("delay", "subscriptions", delay=2, times=1)
     button(ask(page), "Disconnect").click()
     expect(card(page)).to_contain_text("Step 2 of 9: End notifications")
     assert page.url == f"{demo.url}/integrations", "the card is swapped in place"
@@ -117,7 +117,7 @@ def test_it_works(demo: Demo, page: Page, microsoft: Microsoft, member: Prepare)
     tab.goto(f"{demo.sandbox_url}/desk")
     place = tab.get_by_role("article", name=account)
     expect(place.locator("dt", has_text="Subscriptions").locator("xpath=following-sibling::dd[1]")).to_have_text("none")
-    left = microsoft.holds(account)
+    left = sandbox.holds(account)
     assert left["subscriptions"] == []
     assert left["grants"], "the consent stays until the person removes it"
     assert left["refresh_tokens"]["living"] >= 1, "as at real Microsoft"
@@ -140,7 +140,7 @@ def test_the_way_through_the_navigation(demo: Demo, page: Page, member: Prepare)
 
 
 def test_what_only_you_can_do_is_done_from_the_receipt(
-    demo: Demo, page: Page, microsoft: Microsoft, account: str, member: Prepare
+    demo: Demo, page: Page, sandbox: Microsoft, account: str, member: Prepare
 ) -> None:
     """Follow the receipt's link, remove the permission at Microsoft, come back and look again."""
     sign_in(page, demo, member("bob"), CARD)
@@ -153,7 +153,7 @@ def test_what_only_you_can_do_is_done_from_the_receipt(
     page.locator("#voice-yours").get_by_role("link", name=re.compile("My Apps")).click()
     page.wait_for_url(f"{demo.sandbox_url}/myapps**")
     page.get_by_role("button", name=re.compile("Revoke permissions")).first.click()
-    assert microsoft.holds(account)["grants"] == []
+    assert sandbox.holds(account)["grants"] == []
     page.goto(receipt)
     button(page, "Check again").click()
     page.wait_for_url(receipt)
@@ -161,14 +161,14 @@ def test_what_only_you_can_do_is_done_from_the_receipt(
 
 
 def test_connecting_again_starts_clean(
-    demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft
 ) -> None:
     sign_in(page, demo, member("bob"), CARD)
     counts = []
     for answer in ("Accept", None):  # Microsoft remembers the first answer
         connect(page, demo, account, answer)
         counts.append(card(page).locator("dt", has_text="Copied events").locator("xpath=../dd").inner_text())
-        assert len(microsoft.holds(account)["subscriptions"]) == 1
+        assert len(sandbox.holds(account)["subscriptions"]) == 1
         button(ask(page), "Disconnect").click()
         arrive(page)
         page.goto(f"{demo.url}{CARD}")

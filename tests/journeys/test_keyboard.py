@@ -36,7 +36,7 @@ def press(page: Page, name: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_it_works(demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft) -> None:
+def test_it_works(demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft) -> None:
     email = member("dana")
     page.goto(f"{demo.url}{CARD}")
     tab_to(page, "Skip to content")
@@ -73,7 +73,7 @@ def test_it_works(demo: Demo, page: Page, account: str, member: Prepare, microso
     press(page, "Cancel")
     expect(page.get_by_role("button", name="Disconnect from Microsoft")).to_be_focused()
     page.keyboard.press("Space")
-    microsoft.breaks("delay", "subscriptions", delay=1, times=1)
+    sandbox.breaks("delay", "subscriptions", delay=1, times=1)
     press(page, "Disconnect")
     expect(page.get_by_role("heading", name="Disconnecting", exact=True)).to_be_focused()
     arrive(page)
@@ -136,11 +136,11 @@ def test_title_focus_and_the_current_link_follow_boosted_navigation(demo: Demo, 
     assert page.evaluate("window.sameDocument") is None
 
 
-def test_progress_is_announced(demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft) -> None:
+def test_progress_is_announced(demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft) -> None:
     """Screen readers hear of it: the words stand in a live region that was there before they changed."""
     sign_in(page, demo, member("dana"), CARD)
     page.get_by_role("button", name="Connect to Microsoft").click()
-    microsoft.breaks("delay", "delta", delay=1, times=2)
+    sandbox.breaks("delay", "delta", delay=1, times=2)
     page.get_by_role("button", name=account, exact=True).click()
     page.get_by_role("button", name="Accept", exact=True).click()
     page.wait_for_url(f"{demo.url}{CARD}")

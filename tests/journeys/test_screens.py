@@ -134,11 +134,11 @@ def test_connected(demo: Demo, page: Page, account: str, member: Prepare, look: 
 
 
 def test_on_the_way_out_and_after(
-    demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft, look: Look
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft, look: Look
 ) -> None:
     sign_in(page, demo, member("bob"), CARD)
     connect(page, demo, account)
-    microsoft.breaks("drop", "subscriptions", times=None)
+    sandbox.breaks("drop", "subscriptions", times=None)
     button(ask(page), "Disconnect").click()
     expect(card(page)).to_contain_text("Microsoft is not answering")
     look(page, "card with trouble")
@@ -154,7 +154,7 @@ def test_on_the_way_out_and_after(
 
 
 def test_needs_attention_and_notices(
-    demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft, look: Look
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft, look: Look
 ) -> None:
     sign_in(page, demo, member("bob"), CARD)
     button(page, "Connect to Microsoft").click()
@@ -163,8 +163,8 @@ def test_needs_attention_and_notices(
     expect(page.get_by_text("Nothing was connected", exact=True)).to_be_visible()
     look(page, "notice of a refused consent")
     connect(page, demo, account)
-    microsoft.desk("POST", f"accounts/{account}/withdraw", tenant_wide=False)
-    microsoft.desk("POST", f"accounts/{account}/expire-tokens", kinds=["access"])
+    sandbox.desk("POST", f"accounts/{account}/withdraw", tenant_wide=False)
+    sandbox.desk("POST", f"accounts/{account}/expire-tokens", kinds=["access"])
     button(page, "Sync now").click()
     expect(card(page).get_by_text("Needs attention", exact=True)).to_be_visible()
     look(page, "card that needs attention")

@@ -16,12 +16,12 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 
 
 def test_a_double_click_is_one_disconnection(
-    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask, microsoft: Microsoft
+    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask, sandbox: Microsoft
 ) -> None:
     sign_in(page, demo, member("dana"), CARD)
     connect(page, demo, account)
     before = rows("SELECT count(*) FROM disconnections")[0][0]
-    microsoft.breaks("delay", "subscriptions", delay=1, times=1)
+    sandbox.breaks("delay", "subscriptions", delay=1, times=1)
     button(ask(page), "Disconnect").dblclick()
     receipt = arrive(page).rsplit("/", 1)[1]
     assert rows("SELECT count(*) FROM disconnections")[0][0] == before + 1
@@ -29,7 +29,7 @@ def test_a_double_click_is_one_disconnection(
 
 
 def test_two_tabs_end_at_the_same_receipt(
-    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask, microsoft: Microsoft
+    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask, sandbox: Microsoft
 ) -> None:
     sign_in(page, demo, member("dana"), CARD)
     connect(page, demo, account)
@@ -38,7 +38,7 @@ def test_two_tabs_end_at_the_same_receipt(
     synced(other)
     before = rows("SELECT count(*) FROM disconnections")[0][0]
     first, second = button(ask(page), "Disconnect"), button(ask(other), "Disconnect")
-    microsoft.breaks("delay", "subscriptions", delay=2, times=1)
+    sandbox.breaks("delay", "subscriptions", delay=2, times=1)
     first.click()
     second.click()
     expect(card(page)).to_contain_text("Disconnecting")

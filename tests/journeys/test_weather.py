@@ -18,10 +18,10 @@ def copies(page: Page) -> str:
     return card(page).locator("dt", has_text="Copied events").locator("xpath=../dd").inner_text()
 
 
-def withdraw(page: Page, microsoft: Microsoft, account: str) -> None:
+def withdraw(page: Page, sandbox: Microsoft, account: str) -> None:
     """The person takes their consent back at Microsoft; the next sync finds out."""
-    microsoft.desk("POST", f"accounts/{account}/withdraw", tenant_wide=False)
-    microsoft.desk("POST", f"accounts/{account}/expire-tokens", kinds=["access"])
+    sandbox.desk("POST", f"accounts/{account}/withdraw", tenant_wide=False)
+    sandbox.desk("POST", f"accounts/{account}/expire-tokens", kinds=["access"])
     button(page, "Sync now").click()
     expect(card(page).get_by_text("Needs attention", exact=True)).to_be_visible()
 
@@ -52,12 +52,12 @@ def test_an_organisation_whose_administrator_must_approve(demo: Demo, page: Page
 
 
 def test_access_withdrawn_at_microsoft_is_mended_by_reconnect(
-    demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft
 ) -> None:
     sign_in(page, demo, member("alice"), CARD)
     connect(page, demo, account)
     before = copies(page)
-    withdraw(page, microsoft, account)
+    withdraw(page, sandbox, account)
     expect(card(page)).to_contain_text("Permission was withdrawn at Microsoft")
     expect(button(page, "Disconnect from Microsoft")).to_be_visible()
     button(page, "Reconnect").click()
@@ -68,15 +68,15 @@ def test_access_withdrawn_at_microsoft_is_mended_by_reconnect(
     synced(page)
     assert copies(page) == before, "no duplicates"
     expect(card(page).get_by_role("heading", name=account)).to_have_count(1)
-    assert len(microsoft.holds(account)["subscriptions"]) == 1
+    assert len(sandbox.holds(account)["subscriptions"]) == 1
 
 
 def test_a_connection_that_needs_attention_still_disconnects(
-    demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft
 ) -> None:
     sign_in(page, demo, member("alice"), CARD)
     connect(page, demo, account)
-    withdraw(page, microsoft, account)
+    withdraw(page, sandbox, account)
     button(ask(page), "Disconnect").click()
     arrive(page)
     expect(page.get_by_role("main")).to_contain_text("Microsoft did not accept our old token any more")
@@ -85,12 +85,12 @@ def test_a_connection_that_needs_attention_still_disconnects(
 
 
 def test_microsoft_unreachable_while_disconnecting(
-    demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft
 ) -> None:
     """The trouble is told, "Erase now" does not wait, and the receipt says honestly what could not be done."""
     sign_in(page, demo, member("alice"), CARD)
     connect(page, demo, account)
-    microsoft.breaks("drop", "all", times=None)
+    sandbox.breaks("drop", "all", times=None)
     button(ask(page), "Disconnect").click()
     expect(card(page)).to_contain_text("Microsoft is not answering")
     expect(card(page)).to_contain_text(re.compile(r"We keep trying until \d\d:\d\d"))
@@ -104,31 +104,31 @@ def test_microsoft_unreachable_while_disconnecting(
     )
     expect(page.locator("#voice-bad")).to_contain_text("We could not ask whether our old token still works")
     expect(page.locator("#voice-good")).to_contain_text("tokens were deleted")
-    microsoft.mend()
-    assert len(microsoft.holds(account)["subscriptions"]) == 1, "as the receipt says, it lives on for a while"
+    sandbox.mend()
+    assert len(sandbox.holds(account)["subscriptions"]) == 1, "as the receipt says, it lives on for a while"
     page.goto(f"{demo.url}{CARD}")
     expect(card(page)).to_contain_text("Not connected")
 
 
 def test_microsoft_unreachable_while_connecting(
-    demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft
 ) -> None:
     sign_in(page, demo, member("alice"), CARD)
     button(page, "Connect to Microsoft").click()
-    microsoft.breaks("drop", "token", times=None)
+    sandbox.breaks("drop", "token", times=None)
     pick(page, demo, account)
     expect(page.get_by_text("Microsoft is not answering", exact=True)).to_be_visible()
     expect(card(page)).to_contain_text("Not connected")
-    microsoft.mend()
+    sandbox.mend()
     connect(page, demo, account, None)
 
 
 def test_a_change_in_outlook_arrives_by_itself(
-    demo: Demo, page: Page, account: str, member: Prepare, microsoft: Microsoft
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft
 ) -> None:
     """Nobody presses anything: Microsoft's notification starts the sync, and the open page follows it."""
     sign_in(page, demo, member("alice"), CARD)
     connect(page, demo, account)
     before = int(copies(page))
-    microsoft.desk("POST", f"accounts/{account}/events", count=7)
+    sandbox.desk("POST", f"accounts/{account}/events", count=7)
     expect(card(page).locator("dt", has_text="Copied events").locator("xpath=../dd")).to_have_text(str(before + 7))

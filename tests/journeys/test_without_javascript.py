@@ -33,7 +33,7 @@ def plain(browsers: Browsers) -> Page:
     return browsers.open(javascript=False, width=390)
 
 
-def test_it_works(demo: Demo, plain: Page, microsoft: Microsoft, account: str, member: Prepare) -> None:
+def test_it_works(demo: Demo, plain: Page, sandbox: Microsoft, account: str, member: Prepare) -> None:
     email = member("charlie")
 
     # 1. The deep link survives the sign-in.
@@ -44,7 +44,7 @@ def test_it_works(demo: Demo, plain: Page, microsoft: Microsoft, account: str, m
 
     # 2. Connect, and watch the first sync: the page refreshes itself.
     button(plain, "Connect to Microsoft").click()
-    microsoft.breaks("delay", "delta", delay=4, times=1)
+    sandbox.breaks("delay", "delta", delay=4, times=1)
     pick(plain, demo, account)
     expect(plain.get_by_text("Outlook Calendar is connected")).to_be_visible()
     expect(card(plain).get_by_text("Syncing", exact=True)).to_be_visible()
@@ -64,7 +64,7 @@ def test_it_works(demo: Demo, plain: Page, microsoft: Microsoft, account: str, m
     button(plain, "Cancel").click()
     expect(plain.get_by_role("heading", level=1, name="Manage Integrations")).to_be_visible()
     button(plain, "Disconnect from Microsoft").click()
-    microsoft.breaks("delay", "subscriptions", delay=4, times=1)
+    sandbox.breaks("delay", "subscriptions", delay=4, times=1)
     button(plain, "Disconnect").click()
     expect(plain.get_by_role("heading", level=1, name="Disconnecting Outlook Calendar")).to_be_visible()
     expect(plain.get_by_role("main")).to_contain_text("Step 2 of 9: End notifications")
@@ -80,7 +80,7 @@ def test_it_works(demo: Demo, plain: Page, microsoft: Microsoft, account: str, m
     is_whole(plain)
 
     # 5. What Microsoft still holds.
-    assert microsoft.holds(account)["subscriptions"] == []
+    assert sandbox.holds(account)["subscriptions"] == []
 
 
 def test_help_works_as_pages(demo: Demo, plain: Page, member: Prepare) -> None:
