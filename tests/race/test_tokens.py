@@ -1,0 +1,44 @@
+"""Refreshing and disconnecting share one lock: one refresh at a time, and what a losing one wins is got rid of."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from portal.db import db
+from portal.models import Disconnection
+from portal.workflows import counters
+from tests.race.plays import ALL, PLAYS, Play, orders, run
+from tests.race.theatre import Theatre, disconnecting, refreshing, token_is_old
+from tests.race.turns import switches
+
+
+def test_two_threads_that_need_a_token_make_one_call(theatre: Theatre) -> None:
+    play = PLAYS["two refreshes"]
+    for legs in orders(theatre, play, limit=12):
+        wrong, scene = run(theatre, play, switches(*legs))
+        assert not wrong, scene.turns.story()
+        assert [name for name, _ in scene.vendor.calls].count("refresh") == 1, scene.turns.story()
+        won = scene.vendor.issued[-1].access
+        assert {actor.result for actor in scene.turns.actors.values()} == {won}
+
+
+@pytest.mark.parametrize("revokes", [True, False])
+def test_what_a_refresh_wins_after_the_click_is_got_rid_of_and_counted(theatre: Theatre, revokes: bool) -> None:
+    """The click falls into the refresh's call: after Microsoft has answered, before the answer is stored."""
+    play = Play(token_is_old, ("refresh", refreshing), ("disconnect", disconnecting), revokes=revokes)
+    _, rehearsal = run(theatre, play, switches(("refresh", ALL), ("disconnect", ALL)))
+    in_its_call = rehearsal.turns.actors["refresh"].passed.index("refresh: after")  # has passed all before this one
+    wrong, scene = run(theatre, play, switches(("refresh", in_its_call), ("disconnect", 2), ("refresh", ALL)))
+    assert not wrong, scene.turns.story()
+    won = next(each for each in scene.vendor.issued if each.to == "refresh")
+    assert counters.values()["tokens_disposed"] == 1
+    if revokes:
+        assert {won.access, won.refresh} <= set(scene.vendor.revoked)
+        assert not won.access_lives
+        assert not any(each.refresh_lives for each in scene.vendor.issued if each.to != "MainThread")
+    else:
+        told = db.session.scalars(select(Disconnection.lapses_at)).one()
+        assert told is not None
+        assert told >= won.ends
+    db.session.rollback()

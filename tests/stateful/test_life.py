@@ -1,0 +1,29 @@
+"""Anything in any order, with restarts in between, on both databases: what must always hold, holds after each step."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.stateful.life import Life
+
+SHORT = settings(
+    max_examples=8,
+    stateful_step_count=20,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+LONG = settings(SHORT, max_examples=80, stateful_step_count=50)
+
+
+def test_it_works(life: type[Life]) -> None:
+    run_state_machine_as_test(life, settings=SHORT)
+    assert life.finished >= 3, "too little happened in these lives to prove anything"
+
+
+@pytest.mark.long
+def test_it_works_for_longer(life: type[Life]) -> None:
+    run_state_machine_as_test(life, settings=LONG)
