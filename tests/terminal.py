@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
+MARK = "TEST_TERMINAL"
 AMBIENT = ("PORTAL_", "MICROSOFT_", "SANDBOX_", "FLASK_", "GUNICORN_")
 DEMO = ("-m", "flask", "--app", "wsgi", "demo")
 PATIENCE = 120.0  # seconds: the machine may be busy, and what works is there much sooner
@@ -52,13 +54,13 @@ class Terminal:
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        number = len(list(folder.glob("*.out")))
+        number, self.mark = len(list(folder.glob("*.out"))), uuid.uuid4().hex
         self.out_file, self.err_file = folder / f"{number}.out", folder / f"{number}.err"
         with self.out_file.open("wb") as out, self.err_file.open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=ROOT,
-                env=environment(**settings),
+                env=environment(**settings, **{MARK: self.mark}),
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -102,22 +104,29 @@ class Terminal:
 
     def interrupt(self) -> int:
         """Ctrl-C, which a terminal sends to the whole group; the exit code."""
+        assert self.process.poll() is None, f"it has ended already:\n{self.err}"
         os.killpg(self.group, signal.SIGINT)
         return self.end()
 
     def kill(self) -> None:
         """SIGKILL to the whole group, and nothing of it is left."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.group, signal.SIGKILL)
-        self.process.wait(PATIENCE)
+        if self.process.returncode is None:  # until it was waited for, its number can be nobody else's
+            with suppress(ProcessLookupError):
+                os.killpg(self.group, signal.SIGKILL)
+            self.process.wait(PATIENCE)
+        for process in self.members():
+            with suppress(psutil.Error):
+                process.kill()
         until(lambda: not self.members(), "the killed processes to vanish")
 
     def members(self) -> list[psutil.Process]:
-        """Everything that lives in the process group."""
+        """Everything of ours that lives in the process group. Numbers are used again: what is ours bears a mark."""
         found = []
         for process in psutil.process_iter():
-            with suppress(ProcessLookupError, psutil.Error, PermissionError):
-                if os.getpgid(process.pid) == self.group and process.status() != psutil.STATUS_ZOMBIE:
+            with suppress(OSError, psutil.Error):
+                if os.getpgid(process.pid) != self.group or process.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                if process.environ().get(MARK) == self.mark:
                     found.append(process)
         return found
 
