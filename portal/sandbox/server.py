@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +50,15 @@ def bind(app: Flask, port: int) -> BaseWSGIServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         listener.listen(1024)
-        return make_server(HOST, port, app, threaded=True, request_handler=QuietHandler, fd=listener.fileno())
+        server = make_server(HOST, port, app, threaded=True, request_handler=QuietHandler, fd=listener.fileno())
+    server.handle_error = _forget_the_hung_up  # type: ignore[method-assign]
+    return server
+
+
+def _forget_the_hung_up(_request: Any, _address: Any) -> None:
+    """A caller that hung up is no news on the terminal; anything else is told as usual."""
+    if not isinstance(sys.exception(), ConnectionError):
+        traceback.print_exc()
 
 
 def port_of(server: BaseWSGIServer) -> int:

@@ -173,6 +173,7 @@ def residue() -> Residue:
         answer = Context().run(lambda: app.test_cli_runner().invoke(args=arguments))
         assert answer.exit_code in (0, 1, 2, 3), answer.output
         assert not answer.exception or isinstance(answer.exception, SystemExit), answer.exception
-        return Told(answer.exit_code, answer.output, json.loads(answer.output))
+        # stdout alone: a server in another thread may complain on stderr meanwhile
+        return Told(answer.exit_code, answer.stdout, json.loads(answer.stdout))
 
     return run
