@@ -42,15 +42,19 @@ def add_commands(app: Flask) -> None:
 
 
 def configure(app: Flask, settings: Settings) -> None:
-    """Flask's own settings. The session cookie has a name of its own: cookies do not know ports."""
+    """Flask's own settings. The session cookie has a name of its own: cookies do not know ports.
+
+    `__Host-` keeps other hosts of the same domain from setting it (RFC 6265bis section 4.1.3.2).
+    """
+    is_secure = settings.base_url.startswith("https://")
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
-        SESSION_COOKIE_NAME="coordinoter_session",
+        SESSION_COOKIE_NAME="__Host-coordinoter_session" if is_secure else "coordinoter_session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.base_url.startswith("https://"),
+        SESSION_COOKIE_SECURE=is_secure,
     )
     app.extensions["settings"] = settings
 

@@ -292,6 +292,9 @@ class Provider(Protocol):
     key: str
     """The integration's slug, as in URLs: `outlook-calendar`."""
 
+    title: str
+    """What people call the integration: `Outlook Calendar`."""
+
     def begin_sign_in(self, redirect_uri: str, *, login_hint: str = "", choose_account: bool = False) -> SignIn:
         """Make the authorization URL with fresh state, nonce and PKCE S256 verifier. May ask discovery."""
         ...

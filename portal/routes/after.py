@@ -9,6 +9,7 @@ from portal.providers.base import ProviderError
 from portal.web import notices
 from portal.web.browser import browser_name
 from portal.web.guards import own_disconnection
+from portal.web.htmx import go
 from portal.workflows import after as workflow
 
 bp = Blueprint("after", __name__)
@@ -27,7 +28,7 @@ def check(disconnection_id: str) -> ResponseReturnValue:
     """Look, in this browser and without any token of ours, whether the permission still stands."""
     disconnection = own_disconnection(disconnection_id)
     try:
-        return redirect(workflow.begin_check(disconnection.id, browser_name()), 303)
+        return go(workflow.begin_check(disconnection.id, browser_name()))
     except ProviderError:
         notices.leave("unreachable")
-        return redirect(url_for("disconnect.show", disconnection_id=disconnection_id), 303)
+        return go(url_for("disconnect.show", disconnection_id=disconnection_id))

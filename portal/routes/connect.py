@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flask import Blueprint, abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -14,15 +15,23 @@ from portal.providers.base import OurFault, ProviderError, SignInReason, SignInR
 from portal.web import notices
 from portal.web.browser import browser_name
 from portal.web.guards import own_connection, public
+from portal.web.htmx import go
 from portal.web.reading import writes_on_get
 from portal.workflows import after, approval
 from portal.workflows import connect as workflow
 
 bp = Blueprint("connect", __name__)
 
+APPROVALS = {
+    "admin_approved": "Microsoft says that you have approved Coordinoter. Your people can connect now; you can close "
+    "this page.",
+    "approval_refused": "Microsoft says that Coordinoter was not approved. Nothing was changed; the link that you were "
+    "sent stays good.",
+}
+
 
 @bp.post("/integrations/<slug>/connect")
-def start(slug: str) -> BaseResponse:
+def start(slug: str) -> ResponseReturnValue:
     """Straight to the provider's sign-in; no page between."""
     if slug not in parts().providers:
         abort(404)
@@ -30,7 +39,7 @@ def start(slug: str) -> BaseResponse:
 
 
 @bp.post("/connections/<connection_id>/reconnect")
-def reconnect(connection_id: str) -> BaseResponse:
+def reconnect(connection_id: str) -> ResponseReturnValue:
     """The same, to mend a connection: its settings and copies stay."""
     connection = own_connection(connection_id)
     return _leave(connection.integration, replaces=connection)
@@ -47,7 +56,9 @@ def callback(slug: str) -> BaseResponse:
     if slug not in parts().providers:
         abort(404)
     if _is_approval(request.args):
-        return _thank_administrator(slug)
+        return _back_from_approval(slug, "admin_approved")
+    if _is_refused_approval(request.args):
+        return _back_from_approval(slug, "approval_refused")
     if not current_user.is_authenticated:
         notices.leave(SignInReason.EXPIRED.value)
     elif checked := after.finish_check(current_user.id, browser_name(), request.args):
@@ -65,12 +76,17 @@ def _is_approval(answer: Mapping[str, str]) -> bool:
     return answer.get("admin_consent", "").lower() == "true" and not answer.get("code") and not answer.get("error")
 
 
-def _thank_administrator(slug: str) -> BaseResponse:
+def _is_refused_approval(answer: Mapping[str, str]) -> bool:
+    """The same page, cancelled. Every sign-in of ours has a `state` that comes back; the approval's link has none."""
+    return bool(answer.get("error")) and not answer.get("state")
+
+
+def _back_from_approval(slug: str, kind: str) -> BaseResponse:
     """Often somebody without an account here: they are told on the page that they can see."""
     if current_user.is_authenticated:
-        notices.leave("admin_approved")
+        notices.leave(kind)
         return redirect(url_for("integrations.deep_link", slug=slug), 303)
-    flash("Microsoft says that you have approved Coordinoter. Your people can connect now; you can close this page.")
+    flash(APPROVALS[kind])
     return redirect(url_for("sign_in.show"), 303)
 
 
@@ -90,14 +106,14 @@ def _finish(slug: str) -> str:
     return "connected"
 
 
-def _leave(slug: str, *, replaces: Connection | None = None) -> BaseResponse:
+def _leave(slug: str, *, replaces: Connection | None = None) -> ResponseReturnValue:
     try:
-        return redirect(workflow.start(current_user.id, slug, browser_name(), replaces=replaces), 303)
+        return go(workflow.start(current_user.id, slug, browser_name(), replaces=replaces))
     except workflow.StillDisconnecting:
         notices.leave("still_disconnecting")
     except ProviderError as error:
         notices.leave(_kind(error))
-    return redirect(url_for("integrations.deep_link", slug=slug), 303)
+    return go(url_for("integrations.deep_link", slug=slug))
 
 
 def _kind(error: ProviderError) -> str:

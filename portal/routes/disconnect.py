@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
 
 from portal.db import db
-from portal.models import Disconnection, Receipt
+from portal.models import Connection, Disconnection, Receipt
+from portal.models.connection import CONNECTED, NEEDS_ATTENTION
 from portal.models.disconnection_step import LEFT_TO_YOU
 from portal.parts import parts
 from portal.providers.base import AccountKind, Handover
 from portal.routes.integrations import render_card
 from portal.web import administrators
 from portal.web.guards import own_connection, own_disconnection, public
-from portal.web.htmx import wants_fragment
+from portal.web.htmx import go, wants_fragment
 from portal.workflows import disconnect as workflow
 from portal.workflows import receipt as receipts
 from portal.workflows.inventory import take
@@ -76,6 +77,7 @@ def show(disconnection_id: str) -> ResponseReturnValue:
         key_id=receipt.key_id,
         handover=_handover(disconnection),
         message=administrators.withdrawal_text(),
+        others=_still_connected(disconnection.integration),
     )
 
 
@@ -115,6 +117,20 @@ def _handover(disconnection: Disconnection) -> Handover | None:
     return parts().providers[disconnection.integration].handover(parts().settings.redirect_uri)
 
 
+def _still_connected(integration: str) -> list[str]:
+    """The addresses of the member's other accounts, which this disconnection did not touch."""
+    rows = db.session.scalars(
+        select(Connection.account_address)
+        .where(
+            Connection.member_id == current_user.id,
+            Connection.integration == integration,
+            Connection.state.in_((CONNECTED, NEEDS_ATTENTION)),
+        )
+        .order_by(Connection.connected_at, Connection.id)
+    )
+    return [address or "another account" for address in rows]
+
+
 def _running_or_ended(connection_id: str) -> Disconnection | None:
     return db.session.scalar(
         select(Disconnection).where(
@@ -124,10 +140,7 @@ def _running_or_ended(connection_id: str) -> Disconnection | None:
 
 
 def _see(disconnection: Disconnection) -> ResponseReturnValue:
-    address = url_for("disconnect.show", disconnection_id=disconnection.id)
-    if request.headers.get("HX-Request") == "true":
-        return "", 204, {"HX-Redirect": address}
-    return redirect(address, 303)
+    return go(url_for("disconnect.show", disconnection_id=disconnection.id))
 
 
 def _finished(disconnection: Disconnection) -> str:

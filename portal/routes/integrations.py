@@ -11,6 +11,7 @@ from sqlalchemy import select
 from portal.db import db
 from portal.models import Approval, Calendar, Connection, Disconnection, Member
 from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
+from portal.parts import parts
 from portal.web import administrators, notices
 from portal.web.guards import me
 from portal.web.htmx import wants_fragment
@@ -18,8 +19,6 @@ from portal.workflows import approval
 from portal.workflows.inventory import Inventory, take
 
 bp = Blueprint("integrations", __name__)
-
-TITLES = {"outlook-calendar": "Outlook Calendar"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def page() -> str:
 @bp.get("/integrations/<slug>")
 def deep_link(slug: str) -> str:
     """The same page, with one card brought into view: where help articles lead."""
-    if slug not in TITLES:
+    if slug not in parts().providers:
         abort(404)
     return _render(focus=slug)
 
@@ -66,7 +65,7 @@ def deep_link(slug: str) -> str:
 @bp.get("/integrations/<slug>/card")
 def card(slug: str) -> str:
     """One card alone, for a page that follows a sync; the whole page for everybody else."""
-    if slug not in TITLES:
+    if slug not in parts().providers:
         abort(404)
     return render_card(slug) if wants_fragment() else _render(focus=slug)
 
@@ -103,11 +102,12 @@ def make_card(slug: str) -> Card:
         if each.state != DISCONNECTING
     ]
     links += [Link(None, None, each) for each in running]
+    title = parts().providers[slug].title
     waiting = approval.waiting(current_user.id, slug)
     if waiting is None:
-        return Card(slug, TITLES[slug], tuple(links))
+        return Card(slug, title, tuple(links))
     message = administrators.approval_text(slug)
-    return Card(slug, TITLES[slug], tuple(links), waiting, administrators.approval_link(slug), message)
+    return Card(slug, title, tuple(links), waiting, administrators.approval_link(slug), message)
 
 
 def _is_shared(connection: Connection) -> bool:
@@ -139,5 +139,5 @@ def _writable(connection: Connection) -> tuple[Calendar, ...]:
 
 
 def _render(focus: str | None) -> str:
-    cards = [make_card(slug) for slug in TITLES]
+    cards = [make_card(slug) for slug in parts().providers]
     return render_template("integrations/page.html", cards=cards, focus=focus, notice=notices.take())

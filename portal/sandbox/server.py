@@ -51,7 +51,7 @@ def bind(app: Flask, port: int) -> BaseWSGIServer:
         listener.bind((HOST, port))
         listener.listen(1024)
         server = make_server(HOST, port, app, threaded=True, request_handler=QuietHandler, fd=listener.fileno())
-    server.handle_error = _forget_the_hung_up  # type: ignore[method-assign]
+    server.handle_error = _forget_the_hung_up  # type: ignore[method-assign, assignment]
     return server
 
 

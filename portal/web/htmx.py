@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Flask, render_template, request
+from flask import Flask, redirect, request
+from flask.typing import ResponseReturnValue
 
 from portal.web.articles import explaining
 from portal.web.redirects import page_path
@@ -30,6 +29,12 @@ def wants_fragment() -> bool:
     )
 
 
-def page_or_fragment(page: str, fragment: str, **context: Any) -> str:
-    """Render whichever of the two templates was asked for."""
-    return render_template(fragment if wants_fragment() else page, **context)
+def go(address: str) -> ResponseReturnValue:
+    """Send the browser on, to an address of ours or elsewhere.
+
+    htmx is told to go there by itself: browsers hold the policy `form-action` against every redirect that follows a
+    form, and a business that signs in at servers of its own would be stopped half-way (CSP 3, section 6.4.1).
+    """
+    if request.headers.get("HX-Request") == "true":
+        return "", 204, {"HX-Redirect": address}
+    return redirect(address, 303)

@@ -81,6 +81,12 @@ _WORDS = {
         "Approved, says Microsoft",
         "An administrator has just approved Coordinoter for their organisation. Its people can connect now.",
     ),
+    "approval_refused": (
+        "info",
+        "Not approved, says Microsoft",
+        "The approval for the organisation was cancelled or refused at Microsoft. Nothing was changed; the same link "
+        "stays good.",
+    ),
     "unreachable": (
         "wait",
         "Microsoft is not answering",

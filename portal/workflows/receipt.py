@@ -17,7 +17,6 @@ from portal.parts import parts
 from portal.vault import key_id
 
 VERSION = 1
-TITLES = {"outlook-calendar": "Outlook Calendar"}
 
 
 def write(disconnection: Disconnection, words: dict[str, tuple[str, str]]) -> Receipt:
@@ -59,7 +58,7 @@ def _account(disconnection: Disconnection, words: dict[str, tuple[str, str]]) ->
     return {
         "version": VERSION,
         "id": disconnection.id,
-        "integration": TITLES.get(disconnection.integration, disconnection.integration),
+        "integration": parts().providers[disconnection.integration].title,
         "account_kind": disconnection.account_kind,
         "started_at": _moment(disconnection.started_at),
         "finished_at": _moment(disconnection.finished_at),

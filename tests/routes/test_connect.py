@@ -178,7 +178,14 @@ def test_ten_minutes_is_all_there_is(world: World) -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{}, {"code": "x"}, {"state": ""}, {"state": "x"}, {"code": "x", "state": "x"}, {"error": "access_denied"}],
+    [
+        {},
+        {"code": "x"},
+        {"state": ""},
+        {"state": "x"},
+        {"code": "x", "state": "x"},
+        {"error": "access_denied", "state": "x"},
+    ],
 )
 def test_an_answer_that_belongs_to_no_question_is_thrown_away(world: World, parameters: dict[str, str]) -> None:
     alice = world.sign_in("alice@northwind.example")
@@ -429,3 +436,12 @@ def test_the_receipt_tells_of_tokens_that_a_late_sign_in_won(world: World) -> No
     db.session.rollback()
     assert lapses_at is not None
     assert lapses_at > clock.now() + timedelta(minutes=30)
+
+
+def test_a_script_is_told_where_to_go(alice: Visitor) -> None:
+    """No redirect of a form: a business with sign-in servers of its own would be stopped by `form-action` there."""
+    alice.get(CARD)
+    alice.press("Connect to Microsoft", htmx=True)
+    assert alice.page is not None
+    assert alice.page.status_code == 204
+    assert "/authorize?" in alice.page.headers["HX-Redirect"]

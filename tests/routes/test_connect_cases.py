@@ -143,6 +143,18 @@ def test_an_administrator_who_has_no_account_here_is_thanked(world: World, anybo
     assert "Microsoft says that you have approved Coordinoter" in words(anybody)
 
 
+def test_an_administrator_who_cancels_is_told_so(world: World, alice: Visitor, anybody: Visitor) -> None:
+    """Not that a sign-in took too long: the approval's link carries no `state`, and begins no sign-in of ours."""
+    link = parts().providers["outlook-calendar"].handover(parts().settings.redirect_uri).approve
+    back = urlsplit(anybody.through_microsoft(link, WINGTIP_ADMIN, answer="Cancel"))
+    for visitor in (alice, anybody):
+        answer = visitor.client.get(f"{back.path}?{back.query}")
+        assert answer.status_code == 303
+        visitor.get(answer.location)
+    assert "Not approved, says Microsoft" in words(alice)
+    assert "Coordinoter was not approved" in words(anybody)
+
+
 def test_there_is_nothing_to_wait_for_under_another_name(alice: Visitor) -> None:
     for path in ("approval", "approval/dismiss"):
         assert alice.post(f"/integrations/fax-machine/{path}").status_code == 404

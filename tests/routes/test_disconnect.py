@@ -377,6 +377,8 @@ def test_a_disconnection_spares_the_other_account(world: World) -> None:
     alice.get(CARD)
     assert "megan@outlook.example" in words(alice)
     assert ADELE not in words(alice)
+    alice.get(f"/disconnections/{world.disconnection().id}")
+    assert "Still connected: megan@outlook.example" in words(alice)
 
 
 @pytest.mark.parametrize("path", ["/connections/nope/disconnect", "/disconnections/nope"])

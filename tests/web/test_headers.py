@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from flask import Flask
 
+from portal.app import configure
 from tests.world import HTMX, Visitor
 
 
@@ -53,3 +55,11 @@ def test_the_session_cookie_cannot_be_read_by_scripts(anybody: Visitor) -> None:
     assert cookie.startswith("coordinoter_session=")
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
+
+
+def test_over_https_no_neighbouring_host_can_set_the_session_cookie(app: Flask) -> None:
+    """`__Host-`: only this host, only over TLS (RFC 6265bis section 4.1.3.2)."""
+    bare = Flask(__name__)
+    configure(bare, replace(app.extensions["settings"], base_url="https://portal.example"))
+    assert bare.config["SESSION_COOKIE_NAME"] == "__Host-coordinoter_session"
+    assert bare.config["SESSION_COOKIE_SECURE"]

@@ -47,6 +47,7 @@ class OutlookProvider:
     """
 
     key = "outlook-calendar"
+    title = "Outlook Calendar"
 
     def __init__(
         self,
