@@ -18,7 +18,7 @@ MAY = {
     | {"portal.routes"},
     "web": {"portal.web", "portal.models", "portal.db", "portal.parts", "portal.live"},
     "workflows": {"portal.workflows", "portal.models", "portal.providers.base", "portal.vault", "portal.durable"}
-    | {"portal.db", "portal.parts", "portal.live"},
+    | {"portal.db", "portal.parts", "portal.live", "portal.residue.apart"},  # apart: it looks in another process
     "providers": {"portal.providers"},
     "models": {"portal.models", "portal.db"},
     "sandbox": {"portal.sandbox"},
