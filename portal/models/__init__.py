@@ -13,6 +13,7 @@ from portal.models.copy import Copy
 from portal.models.counter import Counter
 from portal.models.disconnection import Disconnection
 from portal.models.disconnection_step import DisconnectionStep
+from portal.models.ended_subscription import EndedSubscription
 from portal.models.entry import Entry
 from portal.models.executor import Executor
 from portal.models.live_event import LiveEvent
@@ -39,6 +40,7 @@ __all__ = [
     "Counter",
     "Disconnection",
     "DisconnectionStep",
+    "EndedSubscription",
     "Entry",
     "Executor",
     "LiveEvent",

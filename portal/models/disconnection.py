@@ -49,6 +49,9 @@ class Disconnection(Base):
     check_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     check_finding: Mapped[str | None] = mapped_column(String(20))
+    # And what reached us afterwards, thrown away: notifications that the vendor still sent.
+    late_notifications: Mapped[int] = mapped_column(default=0)
+    last_notification_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     member: Mapped[Member] = relationship(foreign_keys=[member_id])
     started_by: Mapped[Member | None] = relationship(foreign_keys=[started_by_id])
     steps: Mapped[list[DisconnectionStep]] = relationship(order_by="DisconnectionStep.position")

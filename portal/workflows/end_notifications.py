@@ -13,6 +13,7 @@ from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE, EXPIRES, FAILED
 from portal.parts import parts
 from portal.providers.base import AccessEnded, Gone
+from portal.workflows import late
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, at, count_of
 from portal.workflows.subscribe import LIFE
@@ -23,6 +24,7 @@ def end_notifications(work: Work) -> Ended:
 
     Microsoft stops telling us about changes: our subscriptions to your calendar are deleted there.
     """
+    late.remember(work)
     connection_id = work.row().connection_id
     known = dict(
         db.session.execute(

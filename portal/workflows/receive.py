@@ -14,7 +14,7 @@ from portal.models.connection import CONNECTED
 from portal.parts import parts
 from portal.providers.base import Notification, Rejected
 from portal.vault import CannotOpen
-from portal.workflows import counters, sync
+from portal.workflows import late, sync
 from portal.workflows.subscribe import CLIENT_STATE
 
 logger = logging.getLogger("portal.receive")
@@ -32,7 +32,7 @@ def notifications(integration: str, body: bytes) -> int:
     notes = list(dict.fromkeys(found))  # what is repeated is judged once
     known = _known({note.subscription_id for note in notes})
     woken = {connection_id for note in notes if note.subscription_id in known for connection_id in _judge(note)}
-    _drop(sum(note.subscription_id not in known for note in notes))
+    late.note(note for note in notes if note.subscription_id not in known)
     return sum(sync.want(connection_id) for connection_id in woken)
 
 
@@ -47,17 +47,11 @@ def _known(named: set[str]) -> set[str]:
     return found
 
 
-def _drop(number: int) -> None:
-    if number:
-        counters.add("late_notifications", number)
-        logger.info("%d notifications for no living subscription were dropped", number)
-
-
 def _judge(note: Notification) -> list[str]:
     row = db.session.scalar(select(Subscription).where(Subscription.provider_id == note.subscription_id))
     if row is None or not _is_ours(row, note.client_state):
         db.session.rollback()
-        _drop(1)
+        late.note([note])
         return []
     connection = db.session.get_one(Connection, row.connection_id)
     woken = list(

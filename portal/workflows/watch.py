@@ -11,7 +11,7 @@ from portal import clock, durable
 from portal.db import Base, db
 from portal.models import Connection, Disconnection
 from portal.parts import parts
-from portal.workflows import counters
+from portal.workflows import counters, late
 from portal.workflows.activity import record
 from portal.workflows.erase import LASTING
 
@@ -25,6 +25,7 @@ STUCK_AFTER = timedelta(hours=1)
 def watch() -> dict[str, int]:
     """Look everywhere once; returns how much of each kind was repaired (for commands and tests)."""
     found = {"rows": _orphaned_rows(), "keys": _orphaned_keys(), "runs": _stuck_runs()}
+    late.forget()
     counters.add("orphans_repaired", found["rows"] + found["keys"])
     counters.add("runs_restarted", found["runs"])
     if any(found.values()):

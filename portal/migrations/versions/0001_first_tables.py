@@ -198,6 +198,8 @@ def upgrade() -> None:
         sa.Column("check_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("check_finding", sa.String(length=20), nullable=True),
+        sa.Column("late_notifications", sa.Integer(), nullable=False),
+        sa.Column("last_notification_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_disconnections_member_id_members")),
         sa.ForeignKeyConstraint(
             ["started_by_id"], ["members.id"], name=op.f("fk_disconnections_started_by_id_members")
@@ -292,6 +294,21 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("disconnection_steps", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_disconnection_steps_disconnection_id"), ["disconnection_id"], unique=False)
+
+    op.create_table(
+        "ended_subscriptions",
+        sa.Column("mark", sa.String(length=64), nullable=False),
+        sa.Column("disconnection_id", sa.String(length=32), nullable=False),
+        sa.Column("forget_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["disconnection_id"],
+            ["disconnections.id"],
+            name=op.f("fk_ended_subscriptions_disconnection_id_disconnections"),
+        ),
+        sa.PrimaryKeyConstraint("mark", name=op.f("pk_ended_subscriptions")),
+    )
+    with op.batch_alter_table("ended_subscriptions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ended_subscriptions_disconnection_id"), ["disconnection_id"], unique=False)
 
     op.create_table(
         "entries",
@@ -439,6 +456,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_entries_conversation_id"))
 
     op.drop_table("entries")
+    with op.batch_alter_table("ended_subscriptions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ended_subscriptions_disconnection_id"))
+
+    op.drop_table("ended_subscriptions")
     with op.batch_alter_table("disconnection_steps", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_disconnection_steps_disconnection_id"))
 
