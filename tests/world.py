@@ -158,11 +158,16 @@ class Visitor:
 
 
 def _fields(form: Tag) -> dict[str, str]:
-    return {
+    fields = {
         str(field["name"]): str(field.get("value", ""))
         for field in form.find_all("input")
         if field.get("name") and field.get("type") not in ("submit", "checkbox", "radio")
     }
+    for choice in form.find_all("select"):
+        chosen = choice.find("option", selected=True) or choice.find("option")
+        if choice.get("name") and chosen is not None:
+            fields[str(choice["name"])] = str(chosen.get("value", ""))
+    return fields
 
 
 @dataclass

@@ -5,15 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.db import Base, UTCDateTime, new_id
+from portal.models.member import Member
 
 DONE, LEFT_TO_YOU, EXPIRES, FAILED = "Done", "LeftToYou", "Expires", "Failed"
 
 
 class DisconnectionStep(Base):
-    """`outcome` stays empty until the step ended. `detail` is one sentence for people; it names no mailbox."""
+    """`outcome` stays empty until the step ended. `detail` is one sentence for people; it names no mailbox.
+
+    `again_at`, `again_by` and `again_reason` say when, by whom of support and why it was last asked for once more.
+    """
 
     __tablename__ = "disconnection_steps"
     __table_args__ = (UniqueConstraint("disconnection_id", "position"),)
@@ -32,6 +36,19 @@ class DisconnectionStep(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    again_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    again_by_id: Mapped[str | None] = mapped_column(ForeignKey("members.id"))
+    again_reason: Mapped[str] = mapped_column(String(300), default="")
+    again_by: Mapped[Member | None] = relationship()
+
+    def is_given_up(self) -> bool:
+        """Whether it ended otherwise than promised."""
+        return self.outcome in (LEFT_TO_YOU, EXPIRES, FAILED)
+
+    def reopen(self) -> None:
+        """Forget how it ended: the next try decides."""
+        self.outcome = self.ended_at = self.trouble = self.count = self.link = self.link_title = None
+        self.detail, self.request_ids = "", []
 
     def is_running(self) -> bool:
         """Whether this is the step at work."""

@@ -122,9 +122,9 @@ def typing(conversation_id: str) -> ResponseReturnValue:
 @bp.post("/support/conversations/<conversation_id>/retry")
 @support_only
 def retry(conversation_id: str) -> ResponseReturnValue:
-    """Try the step of a disconnection that waits once more."""
-    row_id = request.form.get("disconnection", "")
-    return _act(conversation_id, lambda why: desk.retry_step(conversation_id, row_id, me(), why))
+    """Try a step of a disconnection once more: one that waits, or one that was given up."""
+    row_id, name = request.form.get("disconnection", ""), request.form.get("step", "")
+    return _act(conversation_id, lambda why: desk.retry_step(conversation_id, row_id, name, me(), why))
 
 
 @bp.post("/support/conversations/<conversation_id>/disconnect")

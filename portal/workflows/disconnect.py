@@ -175,21 +175,31 @@ def erase_now(disconnection_id: str) -> None:
 
 @durable.run("disconnect")
 def disconnect(disconnection_id: str) -> None:
-    """The durable run: every step in order, each tried until it has its outcome."""
-    for step in STEPS:
-        while True:
-            wait = durable.step(partial(carry_out, step.name), disconnection_id, label=step.name)
-            if wait is None:
-                break
+    """The durable run: every step in order, each tried until it has its outcome; back to one that is asked for again.
+
+    Where it goes depends on recorded results alone, so that a run that was taken over goes the same way.
+    """
+    at = 0
+    while at < len(STEPS):
+        step = STEPS[at]
+        wait = durable.step(partial(carry_out, step.name), disconnection_id, label=step.name)
+        if wait is None:
+            at += 1
+        elif wait < 0:
+            at = -int(wait) - 1
+        else:
             durable.pause(wait, ERASE_NOW)
 
 
 def carry_out(name: str, disconnection_id: str) -> float | None:
-    """Try one step once. None when it has its outcome, else the seconds to wait before the next try."""
+    """Try one step once. None when it has its outcome, else the seconds to wait before the next try.
+
+    Below zero: not tried, because the earlier step at that position was asked for again (see again.py).
+    """
     step, work = BY_NAME[name], Work(disconnection_id)
     attempts = _note_start(disconnection_id, name)
-    if attempts is None:
-        return None
+    if attempts is None or attempts < 0:
+        return attempts
     try:
         ended = step.keep(work)
     except ProviderError as error:
@@ -213,11 +223,30 @@ def _note_start(disconnection_id: str, name: str) -> int | None:
     if row.outcome is not None:
         db.session.rollback()
         return None
+    # Whoever asks for a step again holds this row's lock if it is the one before which they must have come.
+    earlier = _asked_again_before(row)
+    if earlier is not None:
+        db.session.rollback()
+        return -earlier
     row.started_at = row.started_at or clock.now()
     row.attempts += 1
     attempts = row.attempts
     db.session.commit()
     return attempts
+
+
+def _asked_again_before(row: DisconnectionStep) -> int | None:
+    return db.session.scalar(
+        select(DisconnectionStep.position)
+        .where(
+            DisconnectionStep.disconnection_id == row.disconnection_id,
+            DisconnectionStep.position < row.position,
+            DisconnectionStep.outcome.is_(None),
+            DisconnectionStep.again_at.is_not(None),
+        )
+        .order_by(DisconnectionStep.position)
+        .limit(1)
+    )
 
 
 def _try_later(
@@ -263,7 +292,8 @@ def _close(disconnection_id: str) -> None:
     disconnection = db.session.get_one(Disconnection, disconnection_id, populate_existing=True)
     if disconnection.finished_at is None:
         disconnection.finished_at = clock.now()
-        receipt.write(disconnection, {step.name: (step.title, step.promise) for step in STEPS})
+        words = {step.name: (step.title, step.promise) for step in STEPS}
+        receipt.write(disconnection, words, remote={step.name for step in STEPS if step.give_up is not None})
         record(
             "connection:disconnect:done",
             member_id=disconnection.member_id,

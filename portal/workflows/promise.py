@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from portal.db import db
 from portal.models import Disconnection
 from portal.models.connection import DISCONNECTING
+from portal.models.disconnection_step import DONE
 from portal.parts import parts
 from portal.providers.base import Provider
 from portal.workflows import tokens
@@ -60,6 +61,16 @@ GiveUp = Callable[[Work, str], Ended]
 def count_of(number: int, noun: str) -> str:
     """`1 subscription`, `2 subscriptions`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def erased(row: Disconnection) -> str:
+    """Why nothing can be tried again; "" while our tokens exist."""
+    step = next((each for each in row.steps if each.name == "erase_tokens"), None)
+    if step is None or step.ended_at is None:
+        return ""
+    if step.outcome != DONE:
+        return "This disconnection has ended, so nothing is tried any more."
+    return f"Our tokens were erased on {at(step.ended_at)}, so nothing of ours opens the account any more."
 
 
 def at(moment: datetime) -> str:

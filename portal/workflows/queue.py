@@ -16,13 +16,14 @@ from portal.models import (
     Connection,
     Conversation,
     Disconnection,
+    DisconnectionStep,
     Entry,
     Member,
     SelfCheck,
 )
 from portal.models import conversation as states
 from portal.models.connection import CONNECTING
-from portal.workflows.desk import why_no_retry
+from portal.workflows import again
 
 WAITING, MINE, ALL, CLOSED = "waiting", "mine", "all", "closed"
 SHOWN = 100
@@ -33,7 +34,8 @@ class Known:
     """A person's context: no token, no address at the vendor, no title of an event."""
 
     connections: list[Connection]
-    disconnections: list[tuple[Disconnection, str]]  # with the reason why no step can be tried again, or ""
+    disconnections: list[tuple[Disconnection, list[DisconnectionStep], str]]
+    """Each with the steps that can be tried again, and why none can be, or ""."""
     check: SelfCheck | None
     activities: list[Activity]
 
@@ -79,7 +81,7 @@ def know(conversation: Conversation) -> Known:
     return Known(
         connections=list(db.session.scalars(connections.order_by(Connection.created_at))),
         disconnections=[
-            (row, why_no_retry(row))
+            (row, again.choices(row), again.why_not(row))
             for row in db.session.scalars(ended.order_by(Disconnection.started_at.desc()).limit(3))
         ],
         check=db.session.scalars(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,13 +16,16 @@ from portal.db import db
 from portal.models import Disconnection, Receipt
 from portal.parts import parts
 from portal.vault import key_id
+from portal.workflows.promise import erased
 
 VERSION = 1
 
 
-def write(disconnection: Disconnection, words: dict[str, tuple[str, str]]) -> Receipt:
-    """Make and sign the receipt in the caller's transaction. `words` gives each step's title and promise."""
-    body = json.dumps(_account(disconnection, words), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def write(disconnection: Disconnection, words: dict[str, tuple[str, str]], *, remote: Collection[str]) -> Receipt:
+    """Make and sign the receipt in the caller's transaction. `words` gives each step's title and promise; `remote`
+    names the steps that needed our tokens, and says why those that were given up cannot be tried again."""
+    account = _account(disconnection, words, remote)
+    body = json.dumps(account, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     key = Ed25519PrivateKey.from_private_bytes(parts().settings.receipt_keys[0])
     receipt = Receipt(
         disconnection_id=disconnection.id,
@@ -54,7 +58,9 @@ def public_keys() -> dict[str, str]:
     return {key_id(key): base64.b64encode(key).decode() for key in keys}
 
 
-def _account(disconnection: Disconnection, words: dict[str, tuple[str, str]]) -> dict[str, Any]:
+def _account(
+    disconnection: Disconnection, words: dict[str, tuple[str, str]], remote: Collection[str]
+) -> dict[str, Any]:
     return {
         "version": VERSION,
         "id": disconnection.id,
@@ -78,6 +84,8 @@ def _account(disconnection: Disconnection, words: dict[str, tuple[str, str]]) ->
                 "link_title": step.link_title,
                 "attempts": step.attempts,
                 "ended_at": _moment(step.ended_at),
+                "asked_again_at": _moment(step.again_at),
+                "why_not_again": erased(disconnection) if step.name in remote and step.is_given_up() else None,
             }
             for step in disconnection.steps
         ],

@@ -132,12 +132,12 @@ def test_a_failing_disconnection_is_mended_in_a_conversation(chromium: Browser, 
 
     # support tries the step again, and the customer is led to the receipt
     requests.delete(f"{demo.sandbox_url}/desk/api/faults", timeout=20)
-    sam.get_by_label("Try the waiting step again, because").fill("Microsoft is back")
+    sam.get_by_label("because", exact=True).fill("Microsoft is back")
     sam.get_by_role("button", name="Try again now").click()
     alice.wait_for_url("**/disconnections/*", timeout=60_000)
     expect(alice.get_by_role("heading", level=1)).to_have_text("Outlook Calendar is disconnected")
     expect(alice.locator("#entries-panel")).to_contain_text("tries the step “End notifications” again")
-    expect(sam.locator("#context")).to_contain_text("our tokens for this account are erased")
+    expect(sam.locator("#context")).to_contain_text("Our tokens were erased on")
 
     # a happy face
     alice.goto("/integrations?help=article:disconnect-outlook-calendar")

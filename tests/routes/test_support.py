@@ -174,10 +174,41 @@ def test_trying_a_step_again_while_it_waits(world: World, sam: Visitor, alice: V
     world.microsoft.mend()
     world.work()
     page = sam.get(at())
-    assert "our tokens for this account are erased" in page.get_text()
-    answer = sam.post(f"{at()}/retry", disconnection=row_id, reason="Once more")
+    assert "Our tokens were erased on" in page.get_text()
+    answer = sam.post(f"{at()}/retry", disconnection=row_id, step="end_notifications", reason="Once more")
     assert answer.status_code == 422
-    assert "our tokens for this account are erased" in sam.soup.get_text()
+    assert "Our tokens were erased on" in sam.soup.get_text()
+
+
+def test_a_step_that_was_given_up_is_tried_again_and_the_person_can_read_why(
+    world: World, sam: Visitor, alice: Visitor
+) -> None:
+    world.microsoft.breaks("status", "subscriptions", status=403, times=None)
+    world.microsoft.breaks("status", "token", status=503, times=None)
+    alice.get("/integrations/outlook-calendar")
+    alice.press("Disconnect from Microsoft")
+    alice.press("Disconnect")
+    row_id = world.disconnection().id
+    db.session.rollback()
+    for name in ("end_notifications", "remove_our_meetings", "withdraw_access", "try_the_old_token"):
+        disconnect.carry_out(name, row_id)
+    sam.get(at())
+    assert [option["value"] for option in sam.soup.select(f"#step-{row_id} option")] == [
+        "try_the_old_token",
+        "end_notifications",
+        "withdraw_access",
+    ]
+    assert "Microsoft no longer lets us in" in sam.soup.get_text()
+    sam.press("Try again now", step="end_notifications", reason="Their admin lets us in again", htmx=True)
+    assert "Asked for again at" in sam.soup.get_text()
+    assert "Their admin lets us in again" in alice.get(f"/disconnections/{row_id}").get_text()
+    world.microsoft.mend()
+    world.work()
+    receipt = alice.get(f"/disconnections/{row_id}")
+    assert "Their admin lets us in again" in receipt.get_text()
+    assert "1 subscription deleted at Microsoft." in receipt.get_text()
+    assert "We cannot try this again. Our tokens were erased on" in receipt.select_one("#voice-yours").get_text()  # type: ignore[union-attr]
+    assert "We cannot try this again" not in receipt.select_one("#voice-good").get_text()  # type: ignore[union-attr]
 
 
 def test_nothing_is_done_to_others(world: World, sam: Visitor) -> None:

@@ -284,6 +284,12 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("again_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("again_by_id", sa.String(length=32), nullable=True),
+        sa.Column("again_reason", sa.String(length=300), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["again_by_id"], ["members.id"], name=op.f("fk_disconnection_steps_again_by_id_members")
+        ),
         sa.ForeignKeyConstraint(
             ["disconnection_id"],
             ["disconnections.id"],

@@ -1,0 +1,204 @@
+"""Once more: a step that was given up is tried again while tokens exist, and never after; on both databases."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from portal import clock
+from portal.db import db
+from portal.models import Activity, Business, Conversation, Disconnection, DisconnectionStep, Entry, Member, Receipt
+from portal.models.entry import EVENT
+from portal.workflows import again, desk, disconnect, receipt
+from portal.workflows.conversation import Message, Person, Refused, start
+from portal.workflows.disconnect import carry_out
+from tests.world import CLIENT_ID, World
+
+ADELE = "adele@contoso.example"
+REMOTE = ("end_notifications", "remove_our_meetings", "withdraw_access", "try_the_old_token")
+
+
+@pytest.fixture
+def hanging(both: World) -> World:
+    """Microsoft refused to end its notifications, and does not answer for tokens: the run waits for that."""
+    both.connected()
+    both.microsoft.breaks("status", "subscriptions", status=403, times=None)
+    both.microsoft.breaks("status", "token", status=503, times=None)
+    connection = both.connection()
+    assert disconnect.begin(connection.id, connection.member_id) is not None
+    row = both.disconnection()
+    row.deadline_at = clock.now().replace(year=clock.now().year + 1)
+    member_id = row.member_id
+    db.session.commit()
+    assert [try_(both, name) for name in REMOTE[:3]] == [None, None, None]
+    assert (try_(both, "try_the_old_token") or 0) > 0
+    start(Person(member_id=member_id), Message("It hangs."), reply_to="a@b.c", page="/", article="", situation={})
+    return both
+
+
+def try_(world: World, name: str) -> float | None:
+    row_id = world.disconnection().id
+    db.session.rollback()
+    return carry_out(name, row_id)
+
+
+def sam() -> Member:
+    return db.session.scalars(select(Member).where(Member.role == "support")).one()
+
+
+def retry(world: World, name: str, reason: str = "They let us in again") -> None:
+    row_id = world.disconnection().id
+    conversation_id = db.session.scalars(select(Conversation.id)).one()
+    desk.retry_step(conversation_id, row_id, name, sam(), reason)
+
+
+def step(name: str) -> DisconnectionStep:
+    db.session.rollback()
+    return db.session.scalars(select(DisconnectionStep).where(DisconnectionStep.name == name)).one()
+
+
+def account(world: World) -> dict[str, Any]:
+    """The steps of the signed receipt, by name."""
+    world.work()
+    found = db.session.get_one(Receipt, world.disconnection().id)
+    assert receipt.verify(found)
+    return {each["name"]: each for each in json.loads(found.body)["steps"]}
+
+
+def test_it_works(hanging: World) -> None:
+    before = step("end_notifications")
+    assert before.outcome == "Expires"
+    assert before.detail.startswith("Microsoft no longer lets us in")
+    retry(hanging, "end_notifications")
+    assert (step("end_notifications").outcome, step("end_notifications").detail) == (None, "")
+    hanging.microsoft.mend()
+    told = account(hanging)
+    assert (told["end_notifications"]["outcome"], told["end_notifications"]["attempts"]) == ("Done", 2)
+    assert told["end_notifications"]["asked_again_at"] is not None
+    assert told["end_notifications"]["why_not_again"] is None
+    assert hanging.microsoft.holds(ADELE)["subscriptions"] == []
+
+
+def test_the_receipt_says_why_a_step_that_was_given_up_cannot_be_tried_again(hanging: World) -> None:
+    hanging.microsoft.mend()
+    told = account(hanging)
+    for name in ("end_notifications", "withdraw_access"):
+        assert told[name]["why_not_again"].startswith("Our tokens were erased on "), name
+        assert told[name]["why_not_again"].endswith("so nothing of ours opens the account any more.")
+    assert told["erase_tokens"]["why_not_again"] is None
+    row = hanging.disconnection()
+    assert again.choices(row) == []
+    assert again.why_not(row).startswith("“End notifications”, “Withdraw our access”, “Try the old token” cannot")
+
+
+def test_who_asked_and_why_is_kept(hanging: World) -> None:
+    retry(hanging, "end_notifications")
+    asked = step("end_notifications")
+    assert asked.again_by is not None
+    assert (asked.again_by.name, asked.again_reason) == ("Sam Sorel", "They let us in again")
+    assert db.session.scalars(select(Activity.detail).where(Activity.event == "support:retry")).all() == [
+        "They let us in again"
+    ]
+    said = db.session.scalars(select(Entry.text).where(Entry.kind == EVENT)).all()
+    assert said == ["Sam Sorel tries the step “End notifications” again. Reason: They let us in again"]
+
+
+def test_the_run_goes_back_before_it_goes_on(hanging: World) -> None:
+    retry(hanging, "end_notifications")
+    assert try_(hanging, "try_the_old_token") == -2, "the position of the step that is asked for"
+    assert step("try_the_old_token").attempts == 1, "and nothing was tried"
+    assert try_(hanging, "erase_tokens") == -2
+    assert step("erase_tokens").started_at is None
+
+
+def test_a_request_under_way_is_waited_for_by_the_erasure(hanging: World) -> None:
+    """Support's transaction is open while the run comes to erase: it waits for the lock, then goes back."""
+    db.session.execute(
+        update(DisconnectionStep).where(DisconnectionStep.name == "try_the_old_token").values(outcome="Failed")
+    )
+    db.session.commit()
+    row = hanging.disconnection()
+    row_id = row.id
+    again.ask(row, "end_notifications", sam(), "In time")
+    db.session.flush()
+    found: list[float | None] = []
+
+    def run() -> None:
+        with hanging.app.app_context():
+            found.append(carry_out("erase_tokens", row_id))
+
+    run_thread = threading.Thread(target=run)
+    run_thread.start()
+    run_thread.join(0.7)
+    assert run_thread.is_alive(), "the erasure must wait for what support is about to say"
+    db.session.commit()
+    run_thread.join(20)
+    assert found == [-2]
+
+
+def test_once_the_erasure_has_begun_it_is_too_late(hanging: World) -> None:
+    db.session.execute(
+        update(DisconnectionStep).where(DisconnectionStep.name == "erase_tokens").values(started_at=clock.now())
+    )
+    db.session.commit()
+    with pytest.raises(Refused, match="are being erased"):
+        retry(hanging, "end_notifications")
+    assert step("end_notifications").outcome == "Expires"
+
+
+@pytest.mark.parametrize(("column", "why"), [("erase_now_at", "erase at once"), ("deadline_at", "time for trying")])
+def test_neither_the_person_s_wish_nor_the_deadline_is_overruled(hanging: World, column: str, why: str) -> None:
+    db.session.execute(update(Disconnection).values({column: clock.now()}))
+    db.session.commit()
+    with pytest.raises(Refused, match=why):
+        retry(hanging, "end_notifications")
+
+
+@pytest.mark.parametrize("name", ["stop_syncing", "remove_our_meetings", "erase_tokens", "nothing"])
+def test_what_is_done_or_has_not_begun_is_not_tried_again(hanging: World, name: str) -> None:
+    with pytest.raises(Refused, match="is done, or its turn"):
+        retry(hanging, name)
+
+
+def test_the_deadline_holds_for_what_was_asked_for_again(hanging: World) -> None:
+    """Still refused, or not answered: the step gets an outcome and the tokens go, in time."""
+    retry(hanging, "end_notifications")
+    hanging.microsoft.mend()
+    hanging.microsoft.breaks("status", "all", status=503, times=None)
+    db.session.execute(update(Disconnection).values(deadline_at=clock.now()))
+    db.session.commit()
+    told = account(hanging)
+    hanging.microsoft.mend()
+    assert told["end_notifications"]["outcome"] == "Expires"
+    assert told["end_notifications"]["detail"].startswith("Microsoft is not answering.")
+    assert told["erase_tokens"]["outcome"] == "Done"
+
+
+def test_what_was_withdrawn_anew_is_tried_anew(hanging: World) -> None:
+    """The receipt must not tell what the old token was good for before."""
+    hanging.microsoft.desk("DELETE", "faults")
+    assert try_(hanging, "try_the_old_token") is None
+    assert "still honours" in step("try_the_old_token").detail
+    db.session.execute(update(Business).values(removes_grants=True))
+    db.session.commit()
+    hanging.microsoft.desk(
+        "PATCH",
+        f"tenants/contoso.example/applications/{CLIENT_ID}",
+        app_roles=["DelegatedPermissionGrant.ReadWrite.All"],
+    )
+    retry(hanging, "withdraw_access")
+    told = account(hanging)
+    assert told["withdraw_access"]["outcome"] == "Done"
+    assert "did not accept our old token" in told["try_the_old_token"]["detail"]
+
+
+def test_a_waiting_step_is_only_hurried(hanging: World) -> None:
+    retry(hanging, "try_the_old_token")
+    waiting = step("try_the_old_token")
+    assert (waiting.outcome, waiting.trouble) == (None, "Microsoft is not answering.")
+    hanging.microsoft.mend()
+    assert account(hanging)["try_the_old_token"]["attempts"] == 2
