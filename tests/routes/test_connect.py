@@ -401,16 +401,6 @@ def test_there_is_nothing_to_connect_under_another_name(world: World) -> None:
     assert states() == []
 
 
-def test_leaving_is_a_full_navigation(world: World) -> None:
-    """htmx must not follow the redirect to Microsoft inside a page of ours."""
-    alice = world.connected()
-    alice.get(CARD)
-    assert alice.form("Connect another account").get("hx-boost") == "false"
-    stranger = world.sign_in("bob@northwind.example")
-    stranger.get(CARD)
-    assert stranger.form("Connect to Microsoft").get("hx-boost") == "false"
-
-
 def test_what_is_on_its_way_out_cannot_be_mended(world: World) -> None:
     """A button of a page left open: nothing may point to a connection once it is being erased."""
     alice = withdrawn(world)
@@ -438,8 +428,11 @@ def test_the_receipt_tells_of_tokens_that_a_late_sign_in_won(world: World) -> No
     assert lapses_at > clock.now() + timedelta(minutes=30)
 
 
-def test_a_script_is_told_where_to_go(alice: Visitor) -> None:
-    """No redirect of a form: a business with sign-in servers of its own would be stopped by `form-action` there."""
+def test_leaving_is_a_full_navigation(alice: Visitor) -> None:
+    """htmx must not follow to Microsoft inside a page of ours.
+
+    Nor is it a redirect of the form: a business with sign-in servers of its own would be stopped by `form-action`.
+    """
     alice.get(CARD)
     alice.press("Connect to Microsoft", htmx=True)
     assert alice.page is not None

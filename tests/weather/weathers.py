@@ -74,13 +74,14 @@ class Elsewhere:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         self.heard: list[bytes] = []
+        self.is_over = False
 
     def listen(self) -> None:
-        """Answer everybody with a line of plain text, until the socket is closed."""
+        """Answer everybody with a line of plain text, until it is over."""
         while True:
-            try:
-                line, _ = self.socket.accept()
-            except OSError:
+            line, _ = self.socket.accept()
+            if self.is_over:
+                line.close()
                 return
             with line:
                 line.settimeout(2)
@@ -95,10 +96,15 @@ class Elsewhere:
 def another_host() -> Iterator[Elsewhere]:
     """Such a host, for the length of a with block."""
     made = Elsewhere()
-    threading.Thread(target=made.listen, daemon=True).start()
+    listening = threading.Thread(target=made.listen, daemon=True)
+    listening.start()
     try:
         yield made
     finally:
+        # A thread that still waits on a closed file's number may be given the callers of whoever gets that number next.
+        made.is_over = True
+        socket.create_connection(made.socket.getsockname()).close()
+        listening.join()
         made.socket.close()
 
 
