@@ -35,6 +35,18 @@ def pytest_configure() -> None:
             del os.environ[name]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many different orders of threads `tests/race` played."""
+    played = sum(
+        number
+        for report in terminalreporter.getreports("passed")
+        for name, number in report.user_properties
+        if name == "orders" and report.when == "call"
+    )
+    if played:
+        terminalreporter.write_line(f"tests/race played {played:,} different orders of threads")
+
+
 @pytest.fixture(scope="session")
 def door() -> Iterator[Door]:
     """The one address at which the portal of the test at hand can be reached, by Microsoft's deliveries too."""

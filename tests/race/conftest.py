@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from portal import create_app, durable
@@ -24,6 +24,7 @@ from portal.workflows import tokens
 from tests.conftest import _at as at_server
 from tests.conftest import make_settings
 from tests.door import Door
+from tests.race.locks import Locks, PostgresLocks, SqliteLocks
 from tests.race.theatre import Theatre
 from tests.world import Microsoft
 
@@ -33,6 +34,9 @@ def _built(urls: tuple[str, str], door: Door, microsoft: Microsoft) -> Iterator[
     settings = make_settings(*urls, door.url, microsoft.url)
     app = create_app(replace(settings, disconnect_deadline=600, retry_first=0.001, retry_longest=0.001))
     app.config["TESTING"] = True
+    with app.app_context():
+        for engine in (db.engine, parts().vault.engine):
+            _does_not_wait_for_the_disk(engine)
     yield app
     with app.app_context():
         db.session.remove()
@@ -42,11 +46,25 @@ def _built(urls: tuple[str, str], door: Door, microsoft: Microsoft) -> Iterator[
         app.extensions["durable"].destroy()
 
 
+def _does_not_wait_for_the_disk(engine: Engine) -> None:
+    """Nobody pulls the plug here (tests/kill does), and half of a play's time would be waiting for the disk."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        sqlite = engine.dialect.name == "sqlite"
+        connection.execute("PRAGMA synchronous=OFF" if sqlite else "SET synchronous_commit = off")
+        connection.commit()
+
+    engine.dispose()
+
+
 @contextmanager
 def _open(app: Flask) -> Iterator[Theatre]:
     """The house for one test: its context, its points, and nobody who really sleeps."""
-    with app.app_context(), pytest.MonkeyPatch.context() as patch:
-        theatre = Theatre(app)
+    with app.app_context(), pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        url = app.extensions["settings"].database_url
+        locks: Locks = SqliteLocks() if url.startswith("sqlite") else PostgresLocks(url)
+        theatre = Theatre(app, locks)
 
         def begins(*_connection: Any) -> None:
             theatre.pause("begin")
@@ -56,6 +74,7 @@ def _open(app: Flask) -> Iterator[Theatre]:
                 theatre.pause("commit")
 
         event.listen(db.engine, "checkout", begins)  # a connection for a transaction that has not begun yet
+        stack.enter_context(locks.watching(db.engine))  # after that point
         event.listen(Session, "before_commit", commits)
         patch.setattr(tokens, "time", SimpleNamespace(sleep=lambda _seconds: theatre.pause("sleep")))
         patch.setattr(durable, "pause", lambda _seconds, _topic="": theatre.pause("wait"))
@@ -113,10 +132,3 @@ def theatre(request: pytest.FixtureRequest) -> Theatre:
     """The theatre, once on each database."""
     found: Theatre = request.getfixturevalue(f"on_{request.param}")
     return found
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of this folder belongs to the long version: its plays need a quiet machine to be sure of their turns."""
-    for item in items:
-        if "race" in item.path.parts:
-            item.add_marker(pytest.mark.long)

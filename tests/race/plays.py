@@ -1,9 +1,7 @@
-"""Which parts are played together, and in which orders."""
+"""Which parts are played together."""
 
 from __future__ import annotations
 
-import random
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,13 +10,11 @@ from typing import Any
 import pytest
 
 from portal.workflows import tokens
-from tests.race import theatre as stage
+from tests.race import roles, scenery
 from tests.race.theatre import Scene, Theatre
-from tests.race.turns import Schedule, by_chance, switches
+from tests.race.turns import Schedule
 
 Part = Callable[[Scene], Any]
-Legs = tuple[tuple[str, int | str], ...]
-ALL = 10_000  # more points than any actor has
 
 
 @dataclass(frozen=True)
@@ -33,34 +29,37 @@ class Play:
     frozen: bool = False
 
 
-SEVER = ("disconnect", stage.disconnecting)
+SEVER = ("disconnect", roles.disconnecting)
 
 PLAYS = {
-    "sync": Play(stage.as_it_is, ("sync", stage.syncing), SEVER),
-    "first sync": Play(stage.as_it_is, ("sync", stage.syncing), SEVER, synced=False),
-    "sync with an old token": Play(stage.token_is_old, ("sync", stage.syncing), SEVER),
-    "refresh": Play(stage.token_is_old, ("refresh", stage.refreshing), SEVER),
-    "refresh, tokens can be revoked": Play(stage.token_is_old, ("refresh", stage.refreshing), SEVER, revokes=True),
-    "subscribe": Play(stage.nothing_subscribed, ("subscribe", stage.subscribing), SEVER),
-    "renew": Play(stage.subscription_ages, ("renew", stage.renewing), SEVER),
-    "notification": Play(stage.as_it_is, ("webhook", stage.notified), SEVER),
-    "removed by the vendor": Play(stage.as_it_is, ("webhook", stage.unsubscribed), SEVER),
-    "push": Play(stage.as_it_is, ("push", stage.pushing), SEVER),
-    "reconnect comes back": Play(stage.left_to_reconnect, ("callback", stage.coming_back), SEVER),
-    "connect comes back": Play(stage.left_to_connect, ("callback", stage.coming_back), SEVER),
-    "reconnect leaves": Play(stage.as_it_is, ("leave", stage.leaving), SEVER),
-    "second click": Play(stage.as_it_is, ("second", stage.disconnecting), SEVER),
-    "second worker": Play(stage.already_fenced, ("twin", stage.twin), SEVER),
-    "second worker, old token": Play(stage.fenced_with_an_old_token, ("twin", stage.twin), SEVER),
-    "second worker, thawed": Play(stage.fenced_with_an_old_token, ("twin", stage.twin), SEVER, frozen=True),
-    "erase now": Play(stage.already_fenced, ("hurry", stage.hurrying), SEVER),
-    "reconnect during a sync": Play(stage.left_to_reconnect, ("sync", stage.syncing), ("callback", stage.coming_back)),
-    "reconnect during a refresh": Play(
-        stage.left_with_an_old_token, ("refresh", stage.refreshing), ("callback", stage.coming_back)
+    "sync": Play(scenery.as_it_is, ("sync", roles.syncing), SEVER),
+    "first sync": Play(scenery.as_it_is, ("sync", roles.syncing), SEVER, synced=False),
+    "sync with an old token": Play(scenery.token_is_old, ("sync", roles.syncing), SEVER),
+    "refresh": Play(scenery.token_is_old, ("refresh", roles.refreshing), SEVER),
+    "refresh, tokens can be revoked": Play(scenery.token_is_old, ("refresh", roles.refreshing), SEVER, revokes=True),
+    "subscribe": Play(scenery.nothing_subscribed, ("subscribe", roles.subscribing), SEVER),
+    "renew": Play(scenery.subscription_ages, ("renew", roles.renewing), SEVER),
+    "notification": Play(scenery.as_it_is, ("webhook", roles.notified), SEVER),
+    "removed by the vendor": Play(scenery.as_it_is, ("webhook", roles.unsubscribed), SEVER),
+    "push": Play(scenery.as_it_is, ("push", roles.pushing), SEVER),
+    "reconnect comes back": Play(scenery.left_to_reconnect, ("callback", roles.coming_back), SEVER),
+    "connect comes back": Play(scenery.left_to_connect, ("callback", roles.coming_back), SEVER),
+    "reconnect leaves": Play(scenery.as_it_is, ("leave", roles.leaving), SEVER),
+    "second click": Play(scenery.as_it_is, ("second", roles.disconnecting), SEVER),
+    "second worker": Play(scenery.already_fenced, ("twin", roles.twin), SEVER),
+    "second worker, old token": Play(scenery.fenced_with_an_old_token, ("twin", roles.twin), SEVER),
+    "second worker, thawed": Play(scenery.fenced_with_an_old_token, ("twin", roles.twin), SEVER, frozen=True),
+    "erase now": Play(scenery.already_fenced, ("hurry", roles.hurrying), SEVER),
+    "support tries again": Play(scenery.already_fenced, ("support", roles.asking_again), SEVER),
+    "reconnect during a sync": Play(
+        scenery.left_to_reconnect, ("sync", roles.syncing), ("callback", roles.coming_back)
     ),
-    "two refreshes": Play(stage.token_is_old, ("refresh", stage.refreshing), ("other", stage.refreshing)),
-    "two syncs": Play(stage.as_it_is, ("sync", stage.syncing), ("other", stage.syncing), synced=False),
-    "two sign-ins": Play(stage.left_twice, ("callback", stage.coming_back), ("other", stage.coming_back_too)),
+    "reconnect during a refresh": Play(
+        scenery.left_with_an_old_token, ("refresh", roles.refreshing), ("callback", roles.coming_back)
+    ),
+    "two refreshes": Play(scenery.token_is_old, ("refresh", roles.refreshing), ("other", roles.refreshing)),
+    "two syncs": Play(scenery.as_it_is, ("sync", roles.syncing), ("other", roles.syncing), synced=False),
+    "two sign-ins": Play(scenery.left_twice, ("callback", roles.coming_back), ("other", roles.coming_back_too)),
 }
 
 
@@ -75,48 +74,3 @@ def run(theatre: Theatre, play: Play, schedule: Schedule) -> tuple[list[str], Sc
         play.before(scene)
         theatre.play(scene, dict((play.first, play.second)))
         return theatre.judge(scene), scene
-
-
-def orders(theatre: Theatre, play: Play, *, limit: int) -> list[Legs]:
-    """Orders with up to three changes of turn, at every point of either part: all of them, or a fair sample."""
-    (one, _), (other, _) = play.first, play.second
-    lengths = {}
-    for legs in (((one, ALL), (other, ALL)), ((other, ALL), (one, ALL))):
-        _, scene = run(theatre, play, switches(*legs))
-        for name, actor in scene.turns.actors.items():
-            lengths[name] = max(lengths.get(name, 0), len(actor.passed))
-    found: list[Legs] = []
-    found += [((one, at), (other, ALL), (one, ALL)) for at in range(lengths[one])]
-    found += [((other, at), (one, ALL), (other, ALL)) for at in range(lengths[other])]
-    found += [
-        ((one, at), (other, until), (one, ALL), (other, ALL))
-        for at in range(1, lengths[one])
-        for until in range(1, lengths[other])
-    ]
-    found += [
-        ((other, at), (one, until), (other, ALL), (one, ALL))
-        for at in range(1, lengths[other])
-        for until in range(1, lengths[one])
-    ]
-    if len(found) <= limit:
-        return found
-    dice = random.Random(zlib.crc32(f"{one} {other} {play.before.__name__}".encode()))
-    return dice.sample(found, limit)
-
-
-def every_order(theatre: Theatre, name: str, *, limit: int) -> int:
-    """Play one play in many orders; fails with the story of the first that went wrong. Returns how many."""
-    play = PLAYS[name]
-    chosen = orders(theatre, play, limit=limit)
-    for legs in chosen:
-        wrong, scene = run(theatre, play, switches(*legs))
-        assert not wrong, f"{name}, {legs}:\n" + "\n".join(wrong) + "\n" + scene.turns.story()
-    return len(chosen)
-
-
-def chance_orders(theatre: Theatre, name: str, seeds: range) -> int:
-    """The same in orders left to (seeded) chance."""
-    for seed in seeds:
-        wrong, scene = run(theatre, PLAYS[name], by_chance(seed))
-        assert not wrong, f"{name}, seed {seed}:\n" + "\n".join(wrong) + "\n" + scene.turns.story()
-    return len(seeds)

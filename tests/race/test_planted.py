@@ -2,92 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
 
-from portal.db import db, reads_only
+from portal.db import db
 from portal.models import Connection, Disconnection, Receipt
-from portal.workflows import (
-    connect,
-    disconnect,
-    end_notifications,
-    epoch,
-    erase,
-    push,
-    receipt,
-    remove_our_meetings,
-    subscribe,
-    sync,
-    tokens,
-)
-from portal.workflows.epoch import Fenced
-from tests.race import theatre as stage
-from tests.race.plays import ALL, PLAYS, Legs, run
-from tests.race.theatre import Theatre
-from tests.race.turns import switches
-
-GUARDED = (connect, end_notifications, push, remove_our_meetings, subscribe, sync, tokens, epoch)
-Patch = pytest.MonkeyPatch
-
-
-def fence_removed(patch: Patch) -> None:
-    """Confirming starts the run, but neither state nor epoch moves."""
-    honest = disconnect.begin
-
-    def begin(connection_id: str, member_id: str, **more: Any) -> Disconnection | None:
-        before = db.session.get(Connection, connection_id)
-        was = (before.state, before.epoch) if before else None
-        db.session.rollback()
-        row = honest(connection_id, member_id, **more)
-        if was:
-            moved = update(Connection).where(Connection.id == connection_id)
-            db.session.execute(moved.values(state=was[0], epoch=was[1]))
-            db.session.commit()
-        return row
-
-    patch.setattr(disconnect, "begin", begin)
-
-
-def _guard(patch: Patch, *, lock: bool, check: bool) -> None:
-    @contextmanager
-    def writing(connection_id: str, epoch: int, *states: str) -> Iterator[Connection]:
-        asked = select(Connection).where(Connection.id == connection_id).execution_options(populate_existing=True)
-        if check:
-            asked = asked.where(Connection.epoch == epoch, Connection.state.in_(states))
-        connection = db.session.scalar(asked.with_for_update() if lock else asked)
-        if connection is None:
-            db.session.rollback()
-            raise Fenced(connection_id)
-        try:
-            yield connection
-            db.session.commit()
-        except BaseException:
-            db.session.rollback()
-            raise
-
-    for module in GUARDED:
-        patch.setattr(module, "writing", writing)
-
-
-def epoch_not_checked(patch: Patch) -> None:
-    """The guard finds the connection, and does not ask whether it has moved on."""
-    _guard(patch, lock=True, check=False)
-
-
-def lock_removed(patch: Patch) -> None:
-    """The guard looks, but does not hold the row: FOR UPDATE and BEGIN IMMEDIATE are gone."""
-    _guard(patch, lock=False, check=True)
-    honest = Theatre._on_stage
-
-    def unlocked(self: Theatre, *args: Any) -> Any:
-        with reads_only():
-            return honest(self, *args)
-
-    patch.setattr(Theatre, "_on_stage", unlocked)
+from portal.parts import parts
+from portal.workflows import disconnect, erase, push, receipt, subscribe, tokens
+from tests.bugs import Patch, epoch_alone_not_checked, epoch_not_checked, fence_removed, lock_removed
+from tests.race.plays import PLAYS, run
+from tests.race.schedules import ALL, Legs, switches
+from tests.race.theatre import OUTLOOK, Theatre
 
 
 def lease_ignored(patch: Patch) -> None:
@@ -120,7 +50,7 @@ def subscription_not_taken_back(patch: Patch) -> None:
 
     @contextmanager
     def nothing(*_: Any) -> Iterator[None]:
-        held = stage.parts().providers[stage.OUTLOOK]
+        held = parts().providers[OUTLOOK]
         honest, held.unsubscribe = held.unsubscribe, lambda *_: ""  # type: ignore[method-assign]
         try:
             yield
@@ -135,7 +65,7 @@ def meeting_not_taken_back(patch: Patch) -> None:
 
     @contextmanager
     def nothing(*_: Any) -> Iterator[None]:
-        held = stage.parts().providers[stage.OUTLOOK]
+        held = parts().providers[OUTLOOK]
         honest, held.remove_event = held.remove_event, lambda *_: ""  # type: ignore[method-assign]
         try:
             yield
@@ -158,18 +88,24 @@ def call_within_a_transaction(patch: Patch) -> None:
 
 
 def receipt_written_anew(patch: Patch) -> None:
-    """A second worker writes the receipt once more."""
+    """A second worker writes the receipt once more, and words it otherwise."""
+    honest, honest_write = disconnect._close, receipt.write
 
     def close(disconnection_id: str) -> None:
         row = db.session.get_one(Disconnection, disconnection_id, populate_existing=True)
-        row.finished_at = disconnect.clock.now()
         old = db.session.get(Receipt, disconnection_id)
+        row.finished_at = None
         if old is not None:
             db.session.delete(old)
-            db.session.flush()
-        receipt.write(row, {step.name: (step.title, "again" * (old is not None)) for step in disconnect.STEPS})
+        db.session.flush()
+        honest(disconnection_id)
+
+    def write(row: Disconnection, words: dict[str, tuple[str, str]], **more: Any) -> None:
+        now = threading.current_thread().name
+        honest_write(row, {name: (title, f"{told} ({now})") for name, (title, told) in words.items()}, **more)
 
     patch.setattr(disconnect, "_close", close)
+    patch.setattr(receipt, "write", write)
 
 
 def erasing_does_not_fence(patch: Patch) -> None:
@@ -186,46 +122,62 @@ def erasing_does_not_fence(patch: Patch) -> None:
     patch.setattr(erase, "update", lambda _table: _Nothing())
 
 
-# The bug; the play; where the first thread stops while the other one disconnects, and where that one stops in turn
-# (nowhere: it plays to its end); the sentence that must be broken.
-PLANTED: list[tuple[Callable[[Patch], None], str, str, str | int, str]] = [
-    (fence_removed, "first sync", "first_changes: after", ALL, "nothing_is_written_after_the_fence"),
-    (fence_removed, "refresh", "refresh: after", ALL, "won by refresh was stored after the fence"),
-    (epoch_not_checked, "first sync", "calendars: after", "refresh: before", "nothing_is_written_after_the_fence"),
-    (epoch_not_checked, "refresh", "refresh: after", "refresh: before", "won by refresh was stored after the fence"),
-    (epoch_not_checked, "subscribe", "subscribe: after", "refresh: before", "nothing_is_written_after_the_fence"),
-    (epoch_not_checked, "push", "write_event: after", "refresh: before", "nothing_is_written_after_the_fence"),
-    (kept_outside_of_the_guard, "refresh", "refresh: after", "refresh: before", "was stored after the fence"),
-    (losers_keep_quiet, "refresh, tokens can be revoked", "refresh: after", ALL, "access token lives at the vendor"),
-    (subscription_not_taken_back, "subscribe", "subscribe: before", "refresh: before", "lives at the vendor until"),
-    (meeting_not_taken_back, "push", "write_event: after", ALL, "meetings of ours at the vendor that we do not know"),
-    (call_within_a_transaction, "refresh", "its end", ALL, "a transaction was open while"),
-    (receipt_written_anew, "second worker", "tell_you", ALL, "receipts_never_change"),
-    (erasing_does_not_fence, "second worker, thawed", "refresh: after", "erase_copies", "the key"),
-]
+@dataclass(frozen=True)
+class Planted:
+    """A bug, the play it spoils, and the sentence that must be broken.
+
+    `stop`: where the first thread stops while the other one disconnects; `then`: where that one stops in turn (ALL: it
+    plays to its end). A bug with `short` is planted on both databases in the short version, the others on SQLite.
+    """
+
+    bug: Callable[[Patch], None]
+    play: str
+    stop: str
+    then: str | int
+    sentence: str
+    short: bool = False
 
 
-@pytest.mark.parametrize(
-    ("plant", "name", "stop", "then", "sentence"), PLANTED, ids=[f"{each[0].__name__}-{each[1]}" for each in PLANTED]
+LATE = "nothing_is_written_after_the_fence"
+STORED = "won by refresh was stored after the fence"
+PLANTED = (
+    Planted(fence_removed, "first sync", "first_changes: after", ALL, LATE, short=True),
+    Planted(fence_removed, "refresh", "refresh: after", ALL, STORED, short=True),
+    Planted(epoch_not_checked, "first sync", "calendars: after", "refresh: before", LATE, short=True),
+    Planted(epoch_not_checked, "refresh", "refresh: after", "refresh: before", STORED, short=True),
+    Planted(epoch_not_checked, "subscribe", "subscribe: after", "refresh: before", LATE),
+    Planted(epoch_not_checked, "push", "write_event: after", "refresh: before", LATE),
+    Planted(epoch_alone_not_checked, "reconnect during a refresh", "refresh: after", ALL, "place of the Reconnect's"),
+    Planted(epoch_alone_not_checked, "second worker, thawed", "refresh: after", "erase_copies", "the key"),
+    Planted(kept_outside_of_the_guard, "refresh", "refresh: after", "refresh: before", STORED),
+    Planted(losers_keep_quiet, "refresh, tokens can be revoked", "refresh: after", ALL, "access token lives at"),
+    Planted(subscription_not_taken_back, "subscribe", "subscribe: before", "refresh: before", "lives at the vendor"),
+    Planted(meeting_not_taken_back, "push", "write_event: after", ALL, "meetings of ours at the vendor"),
+    Planted(call_within_a_transaction, "refresh", "its end", ALL, "a transaction was open while"),
+    Planted(receipt_written_anew, "second worker", "tell_you", ALL, "receipts_never_change"),
+    Planted(erasing_does_not_fence, "second worker, thawed", "refresh: after", "erase_copies", "the key"),
 )
-def test_a_planted_bug_turns_a_play_red(
-    theatre: Theatre,
-    monkeypatch: Patch,
-    plant: Callable[[Patch], None],
-    name: str,
-    stop: str,
-    then: str | int,
-    sentence: str,
-) -> None:
-    one, other = PLAYS[name].first[0], PLAYS[name].second[0]
+
+
+def _cases() -> Iterator[Any]:
+    for planted in PLANTED:
+        for database in ("sqlite", "postgresql"):
+            marks = [] if planted.short or database == "sqlite" else [pytest.mark.long]
+            yield pytest.param(database, planted, id=f"{database}-{planted.bug.__name__}-{planted.play}", marks=marks)
+
+
+@pytest.mark.parametrize(("theatre", "planted"), list(_cases()), indirect=["theatre"])
+def test_a_planted_bug_turns_a_play_red(theatre: Theatre, monkeypatch: Patch, planted: Planted) -> None:
+    play = PLAYS[planted.play]
+    one, other = play.first[0], play.second[0]
     # Where a step is named, it has begun there: its start is noted, its end is not.
-    begun: Legs = ((one, 2),) if stop in disconnect.BY_NAME else ()
-    legs: Legs = ((one, stop), *begun, (other, then), (one, ALL), (other, ALL))
-    wrong, scene = run(theatre, PLAYS[name], switches(*legs))
+    begun: Legs = ((one, 2),) if planted.stop in disconnect.BY_NAME else ()
+    legs: Legs = ((one, planted.stop), *begun, (other, planted.then), (one, ALL), (other, ALL))
+    wrong, _ = run(theatre, play, switches(*legs))
     assert wrong == [], "without the bug the same order is green"
-    plant(monkeypatch)
-    wrong, scene = run(theatre, PLAYS[name], switches(*legs))
-    assert any(sentence in line for line in wrong), "\n".join([*wrong, scene.turns.story()])
+    planted.bug(monkeypatch)
+    wrong, scene = run(theatre, play, switches(*legs))
+    assert any(planted.sentence in line for line in wrong), "\n".join([*wrong, scene.turns.story()])
 
 
 def test_a_removed_lock_turns_a_play_red(theatre: Theatre, monkeypatch: Patch) -> None:
@@ -233,7 +185,7 @@ def test_a_removed_lock_turns_a_play_red(theatre: Theatre, monkeypatch: Patch) -
 
     The subscription has been made and is about to be stored: the guard has looked, and its transaction is open.
     """
-    theatre.inside, theatre.blocked_after = True, 1.0
+    theatre.inside = True
     legs: Legs = (
         ("subscribe", "subscribe: after"),
         ("subscribe", "commit"),

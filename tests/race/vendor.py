@@ -11,7 +11,8 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from portal import clock
@@ -45,11 +46,15 @@ ACCOUNT = Account("tenant", "subject", "adele@contoso.example", "Adele", Account
 
 @dataclass
 class Issued:
-    """A pair of tokens: to whom (the thread's name), until when, and whether the vendor still honours each half."""
+    """A pair of tokens: to whom (the thread's name), until when, and whether the vendor still honours each half.
+
+    `sign_in` is the number of the pair that the sign-in brought from which this one descends.
+    """
 
     number: int
     to: str
     ends: datetime
+    sign_in: int
     access_lives: bool = True
     refresh_lives: bool = True
 
@@ -69,6 +74,7 @@ class Vendor:
     pause: Callable[[str], None] = lambda _label: None
     revokes: bool = False
     key: str = "outlook-calendar"
+    title: str = "Outlook Calendar"
     issued: list[Issued] = field(default_factory=list)
     subscribed: dict[str, Subscription] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -78,6 +84,15 @@ class Vendor:
     complaints: list[str] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def copy(self) -> Vendor:
+        """Another one that holds and remembers the same, and tells its complaints to nobody but itself."""
+        made = Vendor(revokes=self.revokes)
+        made.issued = [replace(each) for each in self.issued]
+        made.subscribed, made.secrets, made.ours = dict(self.subscribed), dict(self.secrets), dict(self.ours)
+        made.revoked, made.calls, made.complaints = [*self.revoked], [*self.calls], [*self.complaints]
+        made._numbers = itertools.count(next(copy(self._numbers)))
+        return made
 
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:
@@ -96,10 +111,10 @@ class Vendor:
         if not any(each.access == access_token and each.access_lives for each in self.issued):
             raise AccessExpired
 
-    def _issue(self) -> Tokens:
+    def _issue(self, renews: Issued | None = None) -> Tokens:
         number = next(self._numbers)
         ends = clock.now() + timedelta(minutes=60 + 37 * number % 30)  # lives differ, and a later one may end earlier
-        made = Issued(number, threading.current_thread().name, ends)
+        made = Issued(number, threading.current_thread().name, ends, renews.sign_in if renews else number)
         self.issued.append(made)
         return Tokens(made.access, made.refresh, made.ends, frozenset({"Calendars.ReadWrite"}))
 
@@ -122,7 +137,7 @@ class Vendor:
             held = next((each for each in self.issued if each.refresh == refresh_token), None)
             if held is None or not held.refresh_lives:
                 raise AccessEnded(AccessReason.TOKEN_EXPIRED)
-            return self._issue()
+            return self._issue(held)
 
     def can_revoke(self) -> bool:
         return self.revokes
