@@ -23,11 +23,25 @@ def setup(app: Flask) -> None:
 
 
 def refuse_foreign_hosts() -> None:
-    """400 for a Host that is not ours. The health check is exempt: load balancers call it by address."""
+    """400 for a Host that is not ours. The health check is exempt: load balancers call it by address.
+
+    A demo also looks who connects: a server that somebody bound to all addresses would else take any caller who writes
+    a loopback name into that header.
+    """
     settings: Settings = current_app.extensions["settings"]
+    if settings.demo and not _is_this_machine():
+        abort(403, "The demo answers only on the machine that it runs on: its passwords are published.")
     if request.path == "/healthz" or is_ours(request.host, settings):
         return
     abort(400, "This address is not one of this portal's own.")
+
+
+def _is_this_machine() -> bool:
+    """Whether the connection, whatever a proxy says of the caller behind it, comes from here (or over a local socket)."""
+    environ = request.environ
+    peer = environ.get("werkzeug.proxy_fix.orig", environ).get("REMOTE_ADDR") or ""
+    peer = peer.removeprefix("::ffff:")  # an IPv4 caller of a socket that takes both
+    return not peer or is_loopback(f"//[{peer}]" if ":" in peer else f"//{peer}")
 
 
 def is_ours(host: str, settings: Settings) -> bool:

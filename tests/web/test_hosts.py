@@ -23,6 +23,19 @@ def test_a_demo_answers_to_loopback_names_only(anybody: Visitor, host: str) -> N
     assert "integrations-demo" not in page.text
 
 
+@pytest.mark.parametrize("peer", ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7"])
+def test_a_demo_answers_to_nobody_from_elsewhere(anybody: Visitor, peer: str) -> None:
+    """Whatever they write into the Host header, on a server that was bound to all addresses."""
+    page = anybody.client.get("/sign-in", headers={"Host": "127.0.0.1:8000"}, environ_base={"REMOTE_ADDR": peer})
+    assert page.status_code == 403
+    assert "Password" not in page.text
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.2", "::1", "::ffff:127.0.0.1", ""])
+def test_a_demo_answers_to_this_machine(anybody: Visitor, peer: str) -> None:
+    assert anybody.client.get("/sign-in", environ_base={"REMOTE_ADDR": peer}).status_code == 200
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "portal.localhost"])
 def test_every_loopback_name_will_do_in_a_demo(app: Flask, host: str) -> None:
     assert is_ours(host, app.extensions["settings"])
