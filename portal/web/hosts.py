@@ -37,7 +37,7 @@ def refuse_foreign_hosts() -> None:
 
 
 def _is_this_machine() -> bool:
-    """Whether the connection, whatever a proxy says of the caller behind it, comes from here (or over a local socket)."""
+    """Whether the connection comes from here (a local socket does), whatever a proxy says of the caller behind it."""
     environ = request.environ
     peer = environ.get("werkzeug.proxy_fix.orig", environ).get("REMOTE_ADDR") or ""
     peer = peer.removeprefix("::ffff:")  # an IPv4 caller of a socket that takes both
