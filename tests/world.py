@@ -109,6 +109,13 @@ class Visitor:
         self.page = self.client.post(path, data=data, headers=HTMX if htmx else {})
         return self.page
 
+    def press_hidden(self, action: str) -> None:
+        """Send the form of the page at hand that htmx sends by itself when the page is opened."""
+        form = self.soup.find("form", {"hx-post": action, "hx-trigger": True})
+        assert isinstance(form, Tag), f"no form sends itself to {action}"
+        answer = self.client.post(action, data=_fields(form), headers=HTMX)
+        assert answer.status_code == 204, answer.status
+
     def connect(self, account: str, *, answer: str = "Accept", button: str = "Connect to Microsoft") -> BeautifulSoup:
         """Press Connect, pick a person at Microsoft, answer the consent, come back."""
         self.get(CARD)

@@ -17,6 +17,7 @@ from portal.models.live_event import LiveEvent
 
 CHANNEL = "coordinoter_live"
 LOOK_AGAIN = "live-all"  # every part of a page asks for itself again
+ABOUT = "live-context"  # something is new of the person whom a supporter's page is about
 SUPPORT = "support"  # the audience of every supporter
 EVERYBODY = "everybody"
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from portal.db import new_id
-from portal.live import EVERYBODY, LOOK_AGAIN, Event
+from portal.live import ABOUT, EVERYBODY, LOOK_AGAIN, Event
 
 REMEMBERED = 2000
 """Events kept for streams that come back after a cut; whoever was away for longer looks at everything again."""
@@ -21,11 +21,20 @@ class Ended(Exception):
 
 
 class Stream:
-    """One open page. Its thread sleeps in `wait`; nothing else is done for a page that nothing happens to."""
+    """One open page. Its thread sleeps in `wait`; nothing else is done for a page that nothing happens to.
 
-    def __init__(self, audiences: Iterable[str]) -> None:
-        self.audiences = frozenset(audiences) | {EVERYBODY}
+    `about` is the audience of somebody else whom the page is about: all it hears of them is that something is new.
+    """
+
+    def __init__(self, audiences: Iterable[str], about: str = "") -> None:
+        self.audiences, self.about = frozenset(audiences) | {EVERYBODY}, about
         self.queue: queue.SimpleQueue[Numbered | None] = queue.SimpleQueue()
+
+    def heard(self, event: Event) -> Event | None:
+        """What the page is told of an event; None when it is not for it."""
+        if event.to in self.audiences:
+            return event
+        return Event(event.to, ABOUT) if self.about and event.to == self.about else None
 
     def wait(self, seconds: float) -> list[Numbered]:
         """What has happened, each thing once; empty after so many quiet seconds. Raises Ended."""
@@ -53,15 +62,16 @@ class Hub:
         self.ending = threading.Event()
         self._lock = threading.Lock()
         self._streams: dict[str, set[Stream]] = {}
+        self._about: dict[str, set[Stream]] = {}
         self._open = 0
         self._recent: deque[tuple[int, Event]] = deque(maxlen=REMEMBERED)
         self._last = 0
         self._name = new_id()[:8]
         self._listener: threading.Thread | None = None
 
-    def open(self, audiences: Iterable[str], since: str = "") -> Stream | None:
+    def open(self, audiences: Iterable[str], since: str = "", about: str = "") -> Stream | None:
         """A new stream that misses nothing after the position `since`; None when there are too many."""
-        stream = Stream(audiences)
+        stream = Stream(audiences, about)
         with self._lock:
             if self._open >= self.limit or self.ending.is_set():
                 return None
@@ -69,6 +79,8 @@ class Hub:
             self._open += 1
             for audience in stream.audiences:
                 self._streams.setdefault(audience, set()).add(stream)
+            if about:
+                self._about.setdefault(about, set()).add(stream)
             for item in self._missed(stream, since):
                 stream.queue.put(item)
         return stream
@@ -83,14 +95,20 @@ class Hub:
                 self._streams[audience].discard(stream)
                 if not self._streams[audience]:
                     del self._streams[audience]
+            if stream.about:
+                self._about[stream.about].discard(stream)
+                if not self._about[stream.about]:
+                    del self._about[stream.about]
 
     def publish(self, event: Event) -> None:
         """Hand an event to everybody it is for."""
         with self._lock:
             self._last += 1
             self._recent.append((self._last, event))
-            for stream in self._streams.get(event.to, ()):
-                stream.queue.put((self._number(self._last), event))
+            for stream in {*self._streams.get(event.to, ()), *self._about.get(event.to, ())}:
+                told = stream.heard(event)
+                if told is not None:
+                    stream.queue.put((self._number(self._last), told))
 
     def look_again(self) -> None:
         """Something may have been missed: let every page look at everything again."""
@@ -101,7 +119,7 @@ class Hub:
         return self._number(self._last)
 
     def audiences(self) -> set[str]:
-        """Every audience that somebody of this process belongs to."""
+        """Every audience that somebody of this process belongs to (not those whom pages are about)."""
         with self._lock:
             return set(self._streams)
 
@@ -123,8 +141,8 @@ class Hub:
         first = self._recent[0][0] if self._recent else self._last + 1
         if name != self._name or not number.isdigit() or not first - 1 <= int(number) <= self._last:
             return [(self.position(), Event(EVERYBODY, LOOK_AGAIN))]
-        missed = [(at, event) for at, event in self._recent if at > int(number) and event.to in stream.audiences]
-        return [(self._number(at), event) for at, event in missed]
+        missed = [(at, stream.heard(event)) for at, event in self._recent if at > int(number)]
+        return [(self._number(at), told) for at, told in missed if told is not None]
 
     def _start_listening(self) -> None:
         if self._listener is None or not self._listener.is_alive():

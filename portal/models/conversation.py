@@ -20,6 +20,7 @@ class Conversation(Base):
 
     `situation` is what the page knew when help was asked for: state, failed step, error reference; no secret, no title.
     The four numbers say up to which entry each side was reached, and has read; `mailed` up to which we wrote a mail.
+    `person_page`, `person_seen_at` and `person_left_at` say where the person was seen last, and when they went away.
     """
 
     __tablename__ = "conversations"
@@ -43,6 +44,9 @@ class Conversation(Base):
     support_reached: Mapped[int] = mapped_column(default=0)
     support_read: Mapped[int] = mapped_column(default=0)
     mailed: Mapped[int] = mapped_column(default=0)
+    person_page: Mapped[str] = mapped_column(String(300), default="")
+    person_seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    person_left_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     member: Mapped[Member | None] = relationship(foreign_keys=[member_id])
     assigned: Mapped[Member | None] = relationship(foreign_keys=[assigned_id])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -19,7 +19,7 @@ from portal.web.guards import public
 from portal.web.htmx import wants_fragment
 from portal.web.limits import visitors_messages
 from portal.workflows import conversation as workflow
-from portal.workflows import forget, reading
+from portal.workflows import forget, reading, whereabouts
 from portal.workflows.conversation import Message, Person, Refused
 from portal.workflows.picture import LARGEST
 
@@ -91,12 +91,22 @@ def unread() -> ResponseReturnValue:
     """The number on the help icon."""
     if not wants_fragment():
         return redirect(url_for("chat.page"), 303)
-    return render_template("chat/_unread.html")
+    return render_template("chat/_unread.html", now=unread_now())
+
+
+@bp.post("/chat/here")
+@public
+def here() -> ResponseReturnValue:
+    """A page of theirs is open: support sees which one, while a conversation of theirs is."""
+    if who() == Person(visitor=""):
+        abort(404)
+    whereabouts.here(who(), asker.asking().page)
+    return "", 204
 
 
 @bp.get("/chat/presence")
 @public
-def here() -> ResponseReturnValue:
+def presence() -> ResponseReturnValue:
     """Who of support is here."""
     if not wants_fragment():
         return redirect(url_for("chat.page"), 303)

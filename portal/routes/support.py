@@ -16,6 +16,7 @@ from portal.web.guards import me, support_only
 from portal.web.htmx import wants_fragment
 from portal.workflows import conversation as workflow
 from portal.workflows import desk, queue, reading
+from portal.workflows import whereabouts as where
 from portal.workflows.conversation import Message, Refused
 from portal.workflows.picture import LARGEST
 
@@ -57,6 +58,22 @@ def context(conversation_id: str) -> ResponseReturnValue:
     """The person's context, for a desk that shows it already."""
     conversation = conversation_or_404(conversation_id)
     return _context(conversation) if wants_fragment() else _back(conversation_id)
+
+
+@bp.get("/support/conversations/<conversation_id>/whereabouts")
+@support_only
+def whereabouts(conversation_id: str) -> ResponseReturnValue:
+    """Whether the person is here, for a desk that shows the conversation already."""
+    conversation = conversation_or_404(conversation_id)
+    if not wants_fragment():
+        return _back(conversation_id)
+    return render_template("support/_whereabouts.html", conversation=conversation)
+
+
+@bp.app_template_global("whereabouts_of")
+def whereabouts_of(conversation: Conversation) -> dict[str, object]:
+    """Whether its person is here, and since when not."""
+    return {"here": where.is_here(conversation), "since": where.away_since(conversation)}
 
 
 @bp.post("/support/conversations/<conversation_id>/messages")

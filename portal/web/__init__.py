@@ -16,6 +16,7 @@ from portal.web import (
     htmx,
     limits,
     live,
+    page_names,
     plain_markdown,
     reading,
     sizes,
@@ -32,6 +33,7 @@ def setup(app: Flask) -> None:
     guards.setup(app)
     errors.setup(app)
     filters.setup(app)
+    page_names.setup(app)
     plain_markdown.setup(app)
     elsewhere.setup(app)
     assets.setup(app)

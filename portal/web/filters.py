@@ -20,6 +20,7 @@ def setup(app: Flask) -> None:
         ("moment", moment),
         ("clock", clock_time),
         ("day", day),
+        ("ago", ago),
         ("plural", plural),
         ("count", count),
     ):
@@ -68,6 +69,15 @@ def clock_time(value: datetime | str) -> Markup:
     """`14:05 CET`."""
     at = local(value)
     return stamped(at, f"{at:%H:%M} {short_zone(at)}")
+
+
+def ago(value: datetime) -> Markup:
+    """`a moment ago`, `3 minutes ago`, `2 hours ago`; further back it is the moment itself."""
+    minutes = int((clock.now() - value).total_seconds() // 60)
+    if minutes >= 24 * 60:
+        return moment(value)
+    number, unit = (minutes, "minute") if minutes < 60 else (minutes // 60, "hour")
+    return stamped(local(value), f"{number} {unit}{'' if number == 1 else 's'} ago" if number else "a moment ago")
 
 
 def stamped(at: datetime, words: str) -> Markup:

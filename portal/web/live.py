@@ -47,9 +47,14 @@ def note_position() -> None:
     g.live_position = hub().position()
 
 
-def stream_address() -> str:
-    """Where a page connects to: its stream tells everything since the page was made. Empty for who has none."""
-    return f"/live?since={g.get('live_position', '')}" if audiences() else ""
+def stream_address(about: str = "") -> str:
+    """Where a page connects to: its stream tells everything since the page was made. Empty for who has none.
+
+    `about` is the conversation that a supporter's page shows: the stream then also says that its person has news.
+    """
+    if not audiences():
+        return ""
+    return f"/live?since={g.get('live_position', '')}" + (f"&about={about}" if about else "")
 
 
 def audiences() -> list[str]:
@@ -61,18 +66,19 @@ def audiences() -> list[str]:
     return [*found, live.SUPPORT] if current_user.is_support() else found
 
 
-def stream(beat: Callable[[bool], None] | None = None) -> Response:
+def stream(beat: Callable[[bool], None], about: str = "") -> Response:
     """The stream. 503 beyond the cap: the page then looks by itself from time to time.
 
-    `beat(True)` is called now and every few seconds while it is open, `beat(False)` at its end.
+    `beat(True)` is called now and every few seconds while it is open, `beat(False)` at its end. `about` is the audience
+    of somebody whose news a supporter's page shows.
     """
     own = audiences()
     if not own:
         return Response(status=401)
-    opened = hub().open(own, request.headers.get("Last-Event-ID") or request.args.get("since", ""))
+    opened = hub().open(own, request.headers.get("Last-Event-ID") or request.args.get("since", ""), about)
     if opened is None:
         return Response(status=503, headers={"Retry-After": "30"})
-    answer = Response(_tell(hub(), opened, beat or (lambda is_open: None)), mimetype="text/event-stream")
+    answer = Response(_tell(hub(), opened, beat), mimetype="text/event-stream")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold events back
     answer.call_on_close(partial(hub().close, opened))  # also when the server never begins to read it

@@ -95,6 +95,7 @@ def start(
         page=page[:300],
         article=article[:100],
         situation=situation,
+        person_page=page[:300],
     )
     db.session.add(conversation)
     db.session.flush()
@@ -226,4 +227,5 @@ def _move(conversation: Conversation, author_id: str | None, *, by_support: bool
         if conversation.state == CLOSED:
             note_event(conversation, "Opened again.", None)
         conversation.state = WAITING
+        conversation.person_seen_at, conversation.person_left_at = clock.now(), None
         conversation.person_read = conversation.person_reached = conversation.last

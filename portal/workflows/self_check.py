@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from portal import clock
+from portal import clock, live
 from portal.db import db
 from portal.models import Connection, Executor, SelfCheck, Subscription
 from portal.models.connection import CONNECTED, NEEDS_ATTENTION
@@ -164,6 +164,7 @@ def step(check_id: str) -> bool:
     if len(check.findings) == number:  # else another page of theirs was quicker
         title = (STEPS[number].__doc__ or "").strip()
         check.findings = [*check.findings, {"title": title, **asdict(found)}]
+        live.tell(db.session(), live.member(check.member_id), "live-self-check")
     db.session.commit()
     return number + 1 < len(STEPS)
 

@@ -16,5 +16,6 @@
     round += 1;
     if (document.hidden || (streaming && round % SAFETY)) return;
     window.htmx.trigger(document.body, "live-all");
+    if (!streaming) window.htmx.trigger(document.body, "live-polling");
   }, EVERY);
 })();

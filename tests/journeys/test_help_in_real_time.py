@@ -106,6 +106,7 @@ def test_a_failing_disconnection_is_mended_in_a_conversation(chromium: Browser, 
     sam.get_by_role("link", name="Alice Ansel").click(timeout=5_000)
     expect(sam.locator("#context")).to_contain_text(f"End notifications: {TROUBLE}")
     expect(sam.locator("#context")).to_contain_text("Last self-check")
+    expect(sam.locator("#whereabouts")).to_contain_text("Alice is here, on the Outlook Calendar card")
     expect(alice.locator("#state-panel")).to_have_text("Read")
     checked(sam)
 
@@ -138,6 +139,11 @@ def test_a_failing_disconnection_is_mended_in_a_conversation(chromium: Browser, 
     expect(alice.get_by_role("heading", level=1)).to_have_text("Outlook Calendar is disconnected")
     expect(alice.locator("#entries-panel")).to_contain_text("tries the step “End notifications” again")
     expect(sam.locator("#context")).to_contain_text("Our tokens were erased on")
+
+    # support sees where the customer is, and when they went away
+    expect(sam.locator("#whereabouts")).to_contain_text("Alice is here, on the page of a disconnection")
+    alice.goto("about:blank")
+    expect(sam.locator("#whereabouts")).to_contain_text("Alice left a moment ago", timeout=60_000)  # see KEEP_ALIVE
 
     # a happy face
     alice.goto("/integrations?help=article:disconnect-outlook-calendar")

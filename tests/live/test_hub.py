@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portal.live import EVERYBODY, LOOK_AGAIN, Event
+from portal.live import ABOUT, EVERYBODY, LOOK_AGAIN, Event
 from portal.live.hub import REMEMBERED, Ended, Hub, Stream
 
 ALICE, BOB = "member:alice", "member:bob"
@@ -31,6 +31,29 @@ def test_it_works(hub: Hub) -> None:
     hub.publish(Event(ALICE, "two"))
     assert heard(alice) == ["one", "two"]
     assert heard(alice) == heard(bob) == []
+
+
+def test_a_page_about_somebody_hears_that_there_is_news_and_not_which(hub: Hub) -> None:
+    sam = hub.open(["support"], hub.position(), about=ALICE)
+    assert sam is not None
+    hub.publish(Event(ALICE, "live-connections"))
+    hub.publish(Event(ALICE, "live-typing", "Sam"))
+    hub.publish(Event(BOB, "live-connections"))
+    hub.publish(Event("support", "live-desk"))
+    assert [(event.what, event.data) for _, event in sam.wait(0.01)] == [(ABOUT, ""), ("live-desk", "")]
+    assert ALICE not in hub.audiences(), "Alice herself is not here"
+    hub.close(sam)
+    hub.publish(Event(ALICE, "live-chat"))
+    assert hub._about == {}
+
+
+def test_who_comes_back_to_a_page_about_somebody_hears_what_was_missed(hub: Hub) -> None:
+    before = hub.position()
+    hub.publish(Event(BOB, "live-connections"))
+    hub.publish(Event(ALICE, "live-connections"))
+    sam = hub.open(["support"], before, about=ALICE)
+    assert sam is not None
+    assert heard(sam) == [ABOUT]
 
 
 def test_the_same_thing_is_told_once_in_the_place_of_the_last(hub: Hub) -> None:

@@ -9,10 +9,12 @@ from contextvars import Context
 import pytest
 from flask import Flask
 from sqlalchemy import event as watch
+from sqlalchemy import select
 
 from portal import live
 from portal.db import db
 from portal.live import ears
+from portal.models import Conversation
 from tests.world import Visitor, World
 
 
@@ -84,7 +86,8 @@ def test_a_stream_that_waits_asks_the_database_nothing(
         for _ in range(10):
             next(chunks)
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-    assert statements == []
+        assert statements == []
+    assert len(statements) == 2, "its end costs one look, whether a conversation of theirs is open"
 
 
 def test_the_watcher_of_sqlite_reads_the_table_only_after_a_commit(app: Flask, alice: Visitor) -> None:
@@ -96,3 +99,66 @@ def test_the_watcher_of_sqlite_reads_the_table_only_after_a_commit(app: Flask, a
         live.tell(db.session(), live.EVERYBODY, "live-news")
         db.session.commit()
         assert "live-desk" not in until(chunks, "live-news")
+
+
+def test_support_sees_whether_a_person_is_here(world: World, alice: Visitor) -> None:
+    alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
+    at = db.session.scalars(select(Conversation.id)).one()
+    db.session.rollback()
+    sam, place = world.sign_in("sam@coordinoter.example"), f"/support/conversations/{at}"
+
+    def seen() -> str:
+        return sam.get(f"{place}/whereabouts", htmx=True).get_text(" ", strip=True)
+
+    with streaming(sam) as desk:
+        until(desk, live.LOOK_AGAIN)
+        with streaming(alice) as chunks:
+            next(chunks)
+            alice.get("/integrations/outlook-calendar")
+            alice.press_hidden("/chat/here")
+            until(desk, f"live-person-{at}")
+            assert seen() == "Alice is here, on the Outlook Calendar card."
+        until(desk, f"live-person-{at}")
+        assert seen() == "Alice left a moment ago ."
+    assert "Alice left a moment ago." in sam.get(place).get_text()
+    assert "support sees whether you are here" in alice.get("/chat").get_text()
+
+
+def test_the_last_of_several_pages_counts(world: World, alice: Visitor) -> None:
+    alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
+    sam, at = world.sign_in("sam@coordinoter.example"), db.session.scalars(select(Conversation.id)).one()
+    with streaming(alice) as first:
+        next(first)
+        with streaming(alice) as second:
+            next(second)
+        assert "is here" in sam.get(f"/support/conversations/{at}").get_text()
+    assert "left a moment ago" in sam.get(f"/support/conversations/{at}").get_text()
+
+
+def test_a_stop_of_the_server_is_no_leave(app: Flask, world: World, alice: Visitor) -> None:
+    alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
+    with streaming(alice) as chunks:
+        next(chunks)
+        app.extensions["live"].end()
+    db.session.rollback()
+    assert db.session.scalars(select(Conversation.person_left_at)).one() is None
+
+
+def test_a_desk_hears_of_the_person_whose_conversation_it_shows(world: World, alice: Visitor) -> None:
+    alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
+    sam, at = world.sign_in("sam@coordinoter.example"), db.session.scalars(select(Conversation.id)).one()
+    page = sam.get(f"/support/conversations/{at}")
+    place = page.find(id=f"live-{at}")
+    assert place is not None
+    address = str(place["hx-sse:connect"])
+    assert address.endswith(f"&about={at}")
+    with streaming(sam, address.removeprefix("/live")) as desk:
+        alice.connect("adele@contoso.example")
+        assert "live-connections" not in until(desk, live.ABOUT)
+    mallory = world.sign_in("charlie@fabrikam.example")
+    with streaming(mallory, f"?about={at}") as chunks:
+        next(chunks)
+        alice.post("/chat/messages", text="More", conversation=at)
+        live.tell(db.session(), live.EVERYBODY, "live-news")
+        db.session.commit()
+        assert live.ABOUT not in until(chunks, "live-news")
