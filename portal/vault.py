@@ -14,11 +14,11 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from portal.keyring import Keyring
+from portal.keyring import Keyring, KeysAway
 from portal.keyring.rotate import Wraps
 from portal.keyring.wrapping import CannotOpen, bound, key_id
 
-__all__ = ["PREFIX", "PURPOSES", "CannotOpen", "Vault", "Wraps", "key_id"]
+__all__ = ["PREFIX", "PURPOSES", "CannotOpen", "KeysAway", "Vault", "Wraps", "key_id"]
 
 PREFIX = "cns1."
 """Every sealed text starts with this, so that `flask residue` can find them in raw bytes."""
@@ -31,10 +31,18 @@ class Vault(Keyring):
     """Seals and opens with the data keys of its keyring."""
 
     def seal(self, owner: str, purpose: str, secret: str) -> str:
-        """Seal `secret` for one owner (a connection's id) and one purpose; the text may be stored anywhere."""
-        nonce = os.urandom(12)
-        sealed = AESGCM(self.get_or_make(owner)).encrypt(nonce, secret.encode(), bound(owner, purpose))
-        return PREFIX + base64.urlsafe_b64encode(nonce + sealed).decode()
+        """Seal `secret` for one owner (a connection's id) and one purpose; the text may be stored anywhere.
+
+        An owner without a key is given one: only for what begins, or is mended by, a sign-in.
+        """
+        return _sealed(self.get_or_make(owner), owner, purpose, secret)
+
+    def seal_also(self, owner: str, purpose: str, secret: str) -> str:
+        """The same for an owner who has a key. Raises CannotOpen when it is gone: it never comes back by being used.
+
+        So work that stood still while its connection was severed makes no key for what is no more.
+        """
+        return _sealed(self.get(owner), owner, purpose, secret)
 
     def open(self, owner: str, purpose: str, sealed: str) -> str:
         """The secret again. Raises CannotOpen for text that cannot be opened, or whose key is gone."""
@@ -43,3 +51,9 @@ class Vault(Keyring):
             return AESGCM(self.get(owner)).decrypt(raw[:12], raw[12:], bound(owner, purpose)).decode()
         except (InvalidTag, ValueError, UnicodeDecodeError):
             raise CannotOpen(f"the sealed {purpose} cannot be opened") from None
+
+
+def _sealed(key: bytes, owner: str, purpose: str, secret: str) -> str:
+    nonce = os.urandom(12)
+    sealed = AESGCM(key).encrypt(nonce, secret.encode(), bound(owner, purpose))
+    return PREFIX + base64.urlsafe_b64encode(nonce + sealed).decode()

@@ -16,18 +16,24 @@ from portal.db import make_engine
 from portal.keyring import rotate, table
 from portal.keyring.rotate import Wraps, replacing
 from portal.keyring.scour import Scourer
-from portal.keyring.table import data_keys
+from portal.keyring.table import KeysAway, data_keys
 from portal.keyring.wrapping import CannotOpen, PortalKeys
+
+__all__ = ["Keyring", "KeysAway"]
 
 logger = logging.getLogger("portal.keyring")
 
 
 class Keyring:
-    """The keeper of data keys. One per process; each use reads the key afresh, so a destroyed key is gone at once."""
+    """The keeper of data keys. One per process; each use reads the key afresh, so a destroyed key is gone at once.
+
+    Every use may raise KeysAway, which is no loss.
+    """
 
     def __init__(self, keys_url: str, token_keys: tuple[bytes, ...]) -> None:
         self.engine: Engine = make_engine(keys_url)
         table.notice_a_deleted_file(self.engine)
+        table.limit_waiting(self.engine)
         self.portal_keys = PortalKeys(token_keys)
         self._scourer = Scourer(self.engine)
 

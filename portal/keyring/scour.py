@@ -15,13 +15,14 @@ import time
 from typing import Any
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from portal.keyring.table import data_keys, says_lost
+from portal.keyring.table import WAITS, data_keys, says_lost
 
 logger = logging.getLogger("portal.keyring")
 
 TRIES, BETWEEN = 5, 0.3  # how often, and after how many seconds, to try again while a reader holds old rows
+PATIENCE = 5  # seconds that one try waits for a lock: everybody else queues up behind it
 
 
 class Scourer:
@@ -53,7 +54,7 @@ class Scourer:
             try:
                 if once(self._engine):
                     return True
-            except (DBAPIError, sqlite3.Error) as error:
+            except (SQLAlchemyError, sqlite3.Error, OSError) as error:
                 if isinstance(error, DBAPIError) and says_lost(error):
                     return True
                 logger.warning("the key database could not be rewritten: %s", type(error).__name__)
@@ -65,9 +66,14 @@ def _sqlite(engine: Engine) -> bool:
     borrowed = engine.raw_connection()
     try:
         raw: Any = borrowed.driver_connection
-        raw.execute("PRAGMA temp_store = MEMORY")  # else VACUUM writes the keys that stay to a file in /tmp
-        raw.execute("VACUUM")
-        return bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+        (patience,) = raw.execute("PRAGMA busy_timeout").fetchone()
+        raw.execute(f"PRAGMA busy_timeout = {min(patience, PATIENCE * 1000)}")
+        try:
+            raw.execute("PRAGMA temp_store = MEMORY")  # else VACUUM writes the keys that stay to a file in /tmp
+            raw.execute("VACUUM")
+            return bool(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {patience}")
     finally:
         borrowed.close()
 
@@ -81,11 +87,11 @@ def _postgres(engine: Engine) -> bool:
 
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         raw: Any = connection.connection.driver_connection
-        connection.execute(text("SET lock_timeout = '5s'"))  # everybody queues up behind us: not for ever
+        connection.execute(text(f"SET lock_timeout = '{PATIENCE}s'"))
         raw.add_notice_handler(note)
         try:
             connection.execute(text(f"VACUUM (FULL, VERBOSE) {data_keys.name}"))
         finally:
             raw.remove_notice_handler(note)
-            connection.execute(text("RESET lock_timeout"))
+            connection.execute(text(f"SET lock_timeout = '{WAITS}s'"))
     return not any(kept)

@@ -1,13 +1,16 @@
 """The one table of the key database, and what "lost" means.
 
 A key database that was lost (file deleted, database emptied, table missing) reads as an empty one. One that does not
-answer, or is damaged, is an error: it may come back, and nobody should be asked to reconnect because of an outage.
+answer, is locked, unreadable or damaged is away (`KeysAway`): it may come back, and nobody should be asked to reconnect
+because of an outage.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -24,12 +27,15 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal.db import reads_only
 
+logger = logging.getLogger("portal.keyring")
 T = TypeVar("T")
 AT_ONCE = 200  # rows read in one transaction
+WAITS = 10  # seconds for which PostgreSQL lets us wait for a lock: a caller may hold a transaction elsewhere meanwhile
 
 metadata = MetaData()
 data_keys = Table(
@@ -42,13 +48,32 @@ data_keys = Table(
 )
 
 
-def create(engine: Engine) -> None:
-    """Make the table if it is missing."""
+class KeysAway(Exception):
+    """The key database does not answer as it should. Nothing is known to be lost: what was being done is done later."""
+
+    sentence = "Coordinoter cannot reach the database of its keys at the moment. That is on our side."
+
+
+@contextmanager
+def telling_away() -> Iterator[None]:
+    """Whatever says that the key database is away comes out as KeysAway; the log has what it said."""
     try:
-        metadata.create_all(engine)
-    except DBAPIError:  # another process may have made it at the same moment
-        if not inspect(engine).has_table(data_keys.name):
+        yield
+    except (DBAPIError, DisconnectionError, PoolTimeout, OSError) as error:
+        if isinstance(error, DBAPIError) and (isinstance(error, IntegrityError) or says_lost(error)):
             raise
+        logger.error("the key database does not answer: %s", getattr(error, "orig", None) or error)
+        raise KeysAway(type(error).__name__) from None
+
+
+def create(engine: Engine) -> None:
+    """Make the table if it is missing. Raises KeysAway."""
+    with telling_away():
+        try:
+            metadata.create_all(engine)
+        except DBAPIError:  # another process may have made it at the same moment
+            if not inspect(engine).has_table(data_keys.name):
+                raise
 
 
 def says_lost(error: DBAPIError) -> bool:
@@ -58,9 +83,9 @@ def says_lost(error: DBAPIError) -> bool:
 
 
 def read(engine: Engine, ask: Callable[[Connection], T], if_lost: T) -> T:
-    """One short reading transaction, which takes no lock that a writer would wait for."""
+    """One short reading transaction, which takes no lock that a writer would wait for. Raises KeysAway."""
     try:
-        with reads_only(), engine.begin() as connection:
+        with telling_away(), reads_only(), engine.begin() as connection:
             return ask(connection)
     except DBAPIError as error:
         if says_lost(error):
@@ -69,8 +94,11 @@ def read(engine: Engine, ask: Callable[[Connection], T], if_lost: T) -> T:
 
 
 def write(engine: Engine, statement: Any) -> bool:
-    """One statement in a transaction of its own; whether it touched a row. Raises DBAPIError, also when lost."""
-    with reads_only(False), engine.begin() as connection:
+    """One statement in a transaction of its own; whether it touched a row.
+
+    Raises KeysAway, and DBAPIError when the table was lost or already holds such a row.
+    """
+    with telling_away(), reads_only(False), engine.begin() as connection:
         return bool(connection.execute(statement).rowcount)
 
 
@@ -86,6 +114,17 @@ def _some(engine: Engine, after: str, only: tuple[Any, ...]) -> Sequence[Row[Any
     asked = select(data_keys).where(data_keys.c.owner > after, *only).order_by(data_keys.c.owner).limit(AT_ONCE)
     none: Sequence[Row[Any]] = ()
     return read(engine, lambda connection: connection.execute(asked).all(), none)
+
+
+def limit_waiting(engine: Engine) -> None:
+    """Let nobody wait for ever for a lock that somebody holds on the table (SQLite has its busy timeout)."""
+    if engine.dialect.name != "postgresql":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET lock_timeout = '{WAITS}s'")
+        connection.commit()
 
 
 def notice_a_deleted_file(engine: Engine) -> None:

@@ -52,6 +52,8 @@ class Disconnection(Base):
     # And what reached us afterwards, thrown away: notifications that the vendor still sent.
     late_notifications: Mapped[int] = mapped_column(default=0)
     last_notification_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    keys_rewritten_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the key was gone and the key database rewritten: by the disconnection itself, or by the daily watch."""
     member: Mapped[Member] = relationship(foreign_keys=[member_id])
     started_by: Mapped[Member | None] = relationship(foreign_keys=[started_by_id])
     steps: Mapped[list[DisconnectionStep]] = relationship(order_by="DisconnectionStep.position")
@@ -59,6 +61,10 @@ class Disconnection(Base):
     def is_finished(self) -> bool:
         """Whether every step has its outcome and the receipt exists."""
         return self.finished_at is not None
+
+    def was_proven_late(self) -> bool:
+        """Whether the daily watch had to do what the disconnection itself could not: rewrite the key database."""
+        return None not in (self.keys_rewritten_at, self.finished_at) and self.keys_rewritten_at > self.finished_at  # type: ignore[operator]
 
     def step_at_work(self) -> DisconnectionStep | None:
         """The step that is being tried at this moment, or the next one."""

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from portal import clock
 from portal.config import Settings
 from portal.db import db, reads_only
+from portal.keyring import KeysAway
 from portal.models import Connection, Disconnection
 from portal.parts import parts
 from portal.residue.look import Known, Look
@@ -76,7 +77,7 @@ def _known(report: Report) -> Known:
             ended = set(db.session.scalars(select(Disconnection.connection_id)))
         for owner in sorted(old - living):
             report.add(("key database, row of", 0), "data key of no living connection", owner.encode(), owner=owner)
-    except DBAPIError as error:
+    except (DBAPIError, KeysAway) as error:
         report.miss("the databases", f"not everything could be asked ({type(error).__name__})")
     db.session.rollback()
     owners = frozenset(living | ended | set(keys.values()))

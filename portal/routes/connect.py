@@ -19,6 +19,7 @@ from portal.web.htmx import go
 from portal.web.reading import writes_on_get
 from portal.workflows import after, approval
 from portal.workflows import connect as workflow
+from portal.workflows.not_now import NotNow
 
 bp = Blueprint("connect", __name__)
 
@@ -101,6 +102,8 @@ def _finish(slug: str) -> str:
         return "still_disconnecting"
     except workflow.WrongAccount:
         return "wrong_account"
+    except NotNow:
+        return "keys_away"
     except ProviderError as error:
         return _kind(error)
     return "connected"
@@ -111,6 +114,8 @@ def _leave(slug: str, *, replaces: Connection | None = None) -> ResponseReturnVa
         return go(workflow.start(current_user.id, slug, browser_name(), replaces=replaces))
     except workflow.StillDisconnecting:
         notices.leave("still_disconnecting")
+    except NotNow:
+        notices.leave("keys_away")
     except ProviderError as error:
         notices.leave(_kind(error))
     return go(url_for("integrations.deep_link", slug=slug))

@@ -8,6 +8,7 @@ from portal.parts import parts
 from portal.web.csrf import called_by_machines
 from portal.web.guards import public
 from portal.workflows import receive
+from portal.workflows.not_now import NotNow
 
 bp = Blueprint("notifications", __name__)
 
@@ -25,5 +26,8 @@ def deliver(slug: str) -> Response:
     token = request.args.get("validationToken")
     if token is not None:
         return Response(token[:4096], 200, mimetype="text/plain", headers={"X-Content-Type-Options": "nosniff"})
-    receive.notifications(slug, request.get_data(cache=False))
+    try:
+        receive.notifications(slug, request.get_data(cache=False))
+    except NotNow:  # then a repeated delivery is what we want
+        return Response(status=503, headers={"Retry-After": "60"})
     return Response(status=202)

@@ -92,6 +92,11 @@ _WORDS = {
         "Microsoft is not answering",
         "Nothing was changed. Please try again in a few minutes.",
     ),
+    "keys_away": (
+        "bad",
+        "Coordinoter cannot reach the database of its keys",
+        "That is on our side, and nothing was connected. Please try again in a few minutes.",
+    ),
     "our_fault": (
         "bad",
         "Coordinoter's own registration at Microsoft has a problem",

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import delete, select, update
@@ -16,10 +17,11 @@ from portal.models import Connection, Member
 from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
 from portal.parts import parts
 from portal.providers.base import Account, AccountKind, Grant, OurFault, SignInReason, SignInRefused
-from portal.vault import CannotOpen
+from portal.vault import CannotOpen, KeysAway
 from portal.workflows import approval, counters, tokens
 from portal.workflows.activity import record
 from portal.workflows.epoch import Fenced, writing
+from portal.workflows.not_now import NotNow
 
 logger = logging.getLogger("portal.connect")
 
@@ -39,7 +41,7 @@ def start(member_id: str, integration: str, browser: str, *, replaces: Connectio
     """Begin a sign-in: make a `connecting` row with its sealed secrets; returns the address to send the browser to.
 
     `browser` names the browser session, so that the answer is accepted only where the question was asked. Raises
-    StillDisconnecting when what is to be mended is on its way out.
+    StillDisconnecting when what is to be mended is on its way out, and NotNow.
     """
     provider, vault = parts().providers[integration], parts().vault
     hint, replaces_id = (replaces.account_address or "", replaces.id) if replaces else ("", None)
@@ -55,7 +57,11 @@ def start(member_id: str, integration: str, browser: str, *, replaces: Connectio
     connection.sign_in_browser = _hash(browser)
     connection.sign_in_expires_at = clock.now() + SIGN_IN_LIFE
     secrets = {"state": sign_in.state, "nonce": sign_in.nonce, "code_verifier": sign_in.code_verifier}
-    connection.sign_in_sealed = vault.seal(connection.id, PURPOSE, json.dumps(secrets))
+    try:
+        connection.sign_in_sealed = vault.seal(connection.id, PURPOSE, json.dumps(secrets))
+    except KeysAway:
+        db.session.rollback()
+        raise NotNow from None
     db.session.commit()
     return sign_in.url
 
@@ -71,19 +77,24 @@ def _stays(connection_id: str) -> None:
 
 
 def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, str]) -> Connection:
-    """Judge the vendor's answer and connect. Raises SignInRefused, StillDisconnecting, WrongAccount, ProviderError."""
+    """Judge the vendor's answer and connect.
+
+    Raises SignInRefused, StillDisconnecting, WrongAccount, NotNow and ProviderError.
+    """
     attempt_id, epoch, secrets = _redeem(member_id, integration, browser, answer.get("state", ""))
     provider = parts().providers[integration]
     try:
         grant = provider.finish_sign_in(parts().settings.redirect_uri, answer, **secrets)
         try:
             return _settle(attempt_id, epoch, grant)
-        except (Fenced, StillDisconnecting, WrongAccount) as refused:
+        except (Fenced, StillDisconnecting, WrongAccount, KeysAway) as refused:
             if not tokens.dispose(provider, grant.tokens):
                 _tell_running(member_id, integration, grant)
             counters.add("tokens_disposed")
             if isinstance(refused, Fenced):
                 raise SignInRefused(SignInReason.EXPIRED) from None
+            if isinstance(refused, KeysAway):
+                raise NotNow from None
             raise
     except OurFault as error:
         logger.critical("a sign-in could not be finished: our registration has a problem %s", error.request_id)
@@ -130,6 +141,8 @@ def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple
         secrets: dict[str, str] = json.loads(parts().vault.open(attempt_id, PURPOSE, sealed))
     except CannotOpen:
         raise SignInRefused(SignInReason.EXPIRED) from None
+    except KeysAway:
+        raise NotNow from None
     return attempt_id, epoch, secrets
 
 
@@ -159,7 +172,7 @@ def _settle(attempt_id: str, epoch: int, grant: Grant) -> Connection:
             own.epoch += 1  # whatever still works with the old tokens finds its writes refused
             db.session.delete(attempt)
         _describe(connection, grant.account)
-        tokens.keep(connection, grant.tokens)
+        tokens.keep(connection, grant.tokens, signed_in=True)
         _want_sync(connection)
         record("connection:connect", member_id=connection.member_id, connection_id=connection.id)
     return connection
@@ -191,7 +204,7 @@ def _drop_attempt(attempt_id: str) -> None:
     still_there = db.session.scalar(select(Connection.id).where(Connection.id == attempt_id))
     db.session.commit()
     if still_there is None:
-        parts().vault.destroy(attempt_id)
+        _destroy([attempt_id])
 
 
 def forget_abandoned(member_id: str | None = None) -> int:
@@ -205,9 +218,15 @@ def forget_abandoned(member_id: str | None = None) -> int:
     dropped = delete(Connection).where(Connection.id.in_(old), Connection.state == CONNECTING).returning(Connection.id)
     ids = list(db.session.scalars(dropped, execution_options={"synchronize_session": False}))
     db.session.commit()
-    for attempt_id in ids:
-        parts().vault.destroy(attempt_id)
+    _destroy(ids)
     return len(ids)
+
+
+def _destroy(attempts: list[str]) -> None:
+    """Destroy the keys of attempts whose rows are gone. What an outage leaves the daily watch finds."""
+    with suppress(KeysAway):
+        for attempt_id in attempts:
+            parts().vault.destroy(attempt_id)
 
 
 @durable.every("forget_abandoned", "*/10 * * * *")

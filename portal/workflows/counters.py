@@ -13,6 +13,7 @@ NAMES = {
     "late_notifications": "Change notifications for no living subscription, thrown away.",
     "orphans_repaired": "Rows or keys of no living connection that the daily watch found and removed.",
     "runs_restarted": "Disconnections that the daily watch found stuck and started again.",
+    "keys_rewritten_late": "Disconnections whose key database the daily watch could rewrite, which they could not.",
     "residue_found": "Things in raw files that should not be there, as the nightly look found them.",
     "residue_unread": "Nightly looks through raw files that were not taken, or could not read everything.",
     "our_faults": "Answers that say our own registration at the provider has a problem.",

@@ -23,6 +23,7 @@ from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
 from portal.providers.base import AccountKind, OurFault, ProviderError
+from portal.vault import KeysAway
 from portal.workflows import (
     counters,
     end_notifications,
@@ -35,6 +36,7 @@ from portal.workflows import (
 )
 from portal.workflows.activity import record
 from portal.workflows.connect import cancel_attempts
+from portal.workflows.not_now import NotYet
 from portal.workflows.promise import Ended, GiveUp, Promise, Work
 
 logger = logging.getLogger("portal.disconnect")
@@ -68,12 +70,16 @@ class Step:
     promise: str
     keep: Promise
     give_up: GiveUp | None
+    last_word: GiveUp | None
 
 
-def _step(keep: Promise, give_up: GiveUp | None = None) -> Step:
-    """A step with `give_up` is remote: it is tried until the deadline, or until the person wants to wait no longer."""
+def _step(keep: Promise, give_up: GiveUp | None = None, *, last_word: GiveUp | None = None) -> Step:
+    """A step with `give_up` is remote: it is tried until the deadline, or until the person wants to wait no longer.
+
+    A local step is tried a number of times; `last_word` is its end when none of them did.
+    """
     title, _, promise = (inspect.getdoc(keep) or "").partition("\n\n")
-    return Step(keep.__name__, title.rstrip("."), " ".join(promise.split()), keep, give_up)
+    return Step(keep.__name__, title.rstrip("."), " ".join(promise.split()), keep, give_up, last_word)
 
 
 STEPS = (
@@ -82,9 +88,9 @@ STEPS = (
     _step(remove_our_meetings.remove_our_meetings, remove_our_meetings.give_up),
     _step(withdraw_access.withdraw_access, withdraw_access.give_up_withdrawing),
     _step(withdraw_access.try_the_old_token, withdraw_access.give_up_trying),
-    _step(erase.erase_tokens),
+    _step(erase.erase_tokens, last_word=erase.tokens_not_erased),
     _step(erase.erase_copies),
-    _step(erase.prove_nothing_remains),
+    _step(erase.prove_nothing_remains, last_word=erase.not_proven),
     _step(tell_you),
 )
 BY_NAME = {step.name: step for step in STEPS}
@@ -208,6 +214,9 @@ def carry_out(name: str, disconnection_id: str) -> float | None:
             logger.critical("step %s met a problem of our registration %s", name, error.request_id)
             counters.add("our_faults")
         return _try_later(disconnection_id, step, attempts, error.sentence, error.retry_after, error)
+    except (KeysAway, NotYet) as error:
+        db.session.rollback()
+        return _try_later(disconnection_id, step, attempts, error.sentence, None, error)
     except Exception as error:
         db.session.rollback()
         if durable.is_away(error):
@@ -254,13 +263,18 @@ def _try_later(
 ) -> float | None:
     disconnection = db.session.get_one(Disconnection, disconnection_id)
     left = (disconnection.deadline_at - clock.now()).total_seconds()
-    if step.give_up is None and attempts >= LOCAL_TRIES:
-        _note_end(disconnection_id, step.name, Ended(FAILED, trouble))
+    if step.give_up is None and attempts >= (error.tries if isinstance(error, NotYet) else LOCAL_TRIES):
+        logger.critical("step %s of disconnection %s could not be done: %s", step.name, disconnection_id, trouble)
+        ended = step.last_word(Work(disconnection_id), trouble) if step.last_word else Ended(FAILED, trouble)
+        _note_end(disconnection_id, step.name, ended)
         return None
     if step.give_up is not None and (disconnection.erase_now_at is not None or left <= 0):
         _note_end(disconnection_id, step.name, step.give_up(Work(disconnection_id), trouble))
         return None
     row = _row(disconnection_id, step.name)
+    if row.outcome is not None:  # a twin of this run was quicker
+        db.session.rollback()
+        return None
     row.trouble = trouble
     _tell(disconnection_id)
     db.session.commit()

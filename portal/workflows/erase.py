@@ -6,14 +6,19 @@ import logging
 
 from sqlalchemy import Select, delete, func, select, update
 
+from portal import clock
 from portal.db import Base, db
 from portal.models import Calendar, Connection, Copy, Placement, Subscription, Token
 from portal.models.connection import CONNECTING
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
+from portal.vault import KeysAway
+from portal.workflows.not_now import NotYet
 from portal.workflows.promise import Ended, Work
 
 logger = logging.getLogger("portal.erase")
+
+PROOFS = 8  # tries to prove; each rewriting of the key database waits for others by itself, too
 
 LASTING = {"disconnections", "activities"}
 """Tables that may go on naming the connection's id: the account of what happened. They hold nothing of the mailbox."""
@@ -40,6 +45,20 @@ def erase_tokens(work: Work) -> Ended:
     db.session.execute(delete(Connection).where(Connection.id.in_(attempts), Connection.state == CONNECTING))
     db.session.commit()
     return Ended(DONE, "Your tokens were deleted and the key that opened them was destroyed.")
+
+
+def tokens_not_erased(work: Work, trouble: str) -> Ended:
+    """The key database stayed away: delete what is sealed, and say that the key is still to be destroyed."""
+    connection_id = work.row().connection_id
+    attempts = list(db.session.scalars(_attempts(connection_id)))
+    db.session.execute(delete(Token).where(Token.connection_id == connection_id))
+    db.session.execute(delete(Connection).where(Connection.id.in_(attempts), Connection.state == CONNECTING))
+    db.session.commit()
+    return Ended(
+        FAILED,
+        f"{trouble} Your sealed tokens were deleted here, but the key that opens copies of them could not be "
+        "destroyed yet. We try again every night, and this page says when it is done.",
+    )
 
 
 def erase_copies(work: Work) -> Ended:
@@ -73,15 +92,35 @@ def prove_nothing_remains(work: Work) -> Ended:
     left = remains(connection_id)
     db.session.rollback()
     vault = parts().vault
-    if vault.has_key(connection_id):
-        left.append("the key")
+    try:
+        if vault.has_key(connection_id):
+            left.append("the key")
+    except KeysAway as away:
+        raise NotYet(away.sentence, PROOFS) from None
     clean = vault.scour()
+    if clean and "the key" not in left:
+        work.row().keys_rewritten_at = clock.now()
+        db.session.commit()
     if left:
         logger.critical("disconnection %s left something in: %s", work.id, ", ".join(left))
         return Ended(FAILED, f"Something was still there: {', '.join(left)}. Our operators have been told.")
+    if not clean:
+        raise NotYet("The database of our keys is in use all the time, so that it cannot be rewritten.", PROOFS)
     tables = len(Base.metadata.tables)
     found = f"We looked in all {tables} tables and found nothing but this account of the end; the key is gone."
-    return Ended(DONE, found + (" The key database was rewritten." if clean else ""), tables)
+    return Ended(DONE, f"{found} The key database was rewritten.", tables)
+
+
+def not_proven(work: Work, trouble: str) -> Ended:
+    """What we hold elsewhere was looked through; the key database could not be."""
+    left = remains(work.row().connection_id)
+    db.session.rollback()
+    elsewhere = f"something is still in: {', '.join(left)}" if left else "nothing is left"
+    return Ended(
+        FAILED,
+        f"{trouble} In all other tables {elsewhere}, but we could not prove that nothing of the key is left in its "
+        "files. We try again every night, and this page says when it is done.",
+    )
 
 
 def remains(connection_id: str) -> list[str]:

@@ -13,8 +13,9 @@ from portal.models import Connection, Subscription
 from portal.models.connection import CONNECTED
 from portal.parts import parts
 from portal.providers.base import Notification, Rejected
-from portal.vault import CannotOpen
+from portal.vault import CannotOpen, KeysAway
 from portal.workflows import late, sync
+from portal.workflows.not_now import NotNow
 from portal.workflows.subscribe import CLIENT_STATE
 
 logger = logging.getLogger("portal.receive")
@@ -23,7 +24,10 @@ LOOK_UP = 500  # subscriptions looked up with one question
 
 
 def notifications(integration: str, body: bytes) -> int:
-    """Take a delivery; returns how many connections will sync because of it. Nothing in it is trusted but its hint."""
+    """Take a delivery; returns how many connections will sync because of it. Nothing in it is trusted but its hint.
+
+    Raises NotNow when its secrets cannot be compared at the moment.
+    """
     try:
         found = parts().providers[integration].parse_notifications(body)
     except Rejected:
@@ -80,4 +84,7 @@ def _is_ours(row: Subscription, client_state: str) -> bool:
         ours = parts().vault.open(row.connection_id, CLIENT_STATE, row.client_state_sealed)
     except CannotOpen:
         return False
+    except KeysAway:
+        db.session.rollback()
+        raise NotNow from None
     return hmac.compare_digest(ours.encode(), client_state.encode())

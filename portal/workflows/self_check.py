@@ -19,6 +19,7 @@ from portal.models import Connection, Executor, SelfCheck, Subscription
 from portal.models.connection import CONNECTED, NEEDS_ATTENTION
 from portal.parts import parts
 from portal.providers.base import AccessEnded, Busy, OurFault, ProviderError, Unreachable
+from portal.vault import KeysAway
 from portal.workflows import tokens
 from portal.workflows.epoch import Fenced
 from portal.workflows.self_check_words import OURS, WAIT, of_reason
@@ -52,6 +53,15 @@ class Look:
     def ask(self, call: Callable[[str], Any]) -> Any:
         """A call with our access."""
         return tokens.with_access(self.id, self.epoch, call, states=STATES)
+
+
+def keys_there(look: Look) -> Finding:
+    """Our own keys are there"""
+    try:
+        parts().vault.has_key(look.id)  # whether it opens anything is for a later step
+    except KeysAway as away:
+        return Finding(BAD, f"{away.sentence} Syncing goes on by itself as soon as we can.", *OURS, about="keys_away")
+    return Finding(GOOD, "We can reach our keys.")
 
 
 def microsoft_answers(look: Look) -> Finding:
@@ -133,6 +143,7 @@ def worker_runs(look: Look) -> Finding:
 
 
 STEPS: tuple[Callable[[Look], Finding], ...] = (
+    keys_there,
     microsoft_answers,
     our_secret,
     token_renews,
@@ -141,7 +152,7 @@ STEPS: tuple[Callable[[Look], Finding], ...] = (
     subscription_alive,
     worker_runs,
 )
-REMOTE = (our_secret, token_renews, mailbox_there, consent_suffices, subscription_alive)
+REMOTE = (microsoft_answers, our_secret, token_renews, mailbox_there, consent_suffices, subscription_alive)
 
 
 def start(member_id: str, connection_id: str) -> SelfCheck:
@@ -194,5 +205,7 @@ def _look(each: Callable[[Look], Finding], check: SelfCheck) -> Finding:
         return Finding(BAD, *of_reason(ended.reason), about=ended.reason.value)
     except Fenced:
         return Finding(UNKNOWN, "This connection was disconnected or changed meanwhile.")
+    except KeysAway as away:
+        return Finding(BAD, away.sentence, *OURS, about="keys_away")
     except ProviderError as error:
         return Finding(BAD, error.sentence, *WAIT)

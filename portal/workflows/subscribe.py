@@ -15,6 +15,7 @@ from portal.models import Subscription
 from portal.models.connection import CONNECTED
 from portal.parts import parts
 from portal.providers import base
+from portal.vault import CannotOpen, KeysAway
 from portal.workflows import tokens
 from portal.workflows.epoch import Fenced, writing
 
@@ -59,13 +60,14 @@ def _create(connection_id: str, epoch: int, provider: base.Provider) -> None:
                 Subscription(
                     connection_id=connection_id,
                     provider_id=made.id,
-                    client_state_sealed=parts().vault.seal(connection_id, CLIENT_STATE, client_state),
+                    client_state_sealed=parts().vault.seal_also(connection_id, CLIENT_STATE, client_state),
                     expires_at=made.expires_at,
                     renew_at=made.expires_at - RENEW,
                 )
             )
-    except Fenced:
-        # The disconnection may have listed what the vendor holds before this one existed: take it back ourselves.
+    except (Fenced, CannotOpen, KeysAway):
+        # The disconnection may have listed what the vendor holds before this one existed, or we could not keep its
+        # secret: take it back ourselves.
         with suppress(base.ProviderError):
             provider.unsubscribe(used[0], made.id)
         raise

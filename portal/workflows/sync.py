@@ -15,7 +15,7 @@ from portal.models import Calendar, Connection, Copy, Placement
 from portal.models.connection import CONNECTED
 from portal.parts import parts
 from portal.providers import base
-from portal.vault import CannotOpen
+from portal.vault import CannotOpen, KeysAway
 from portal.workflows import counters, push, subscribe, tokens
 from portal.workflows.epoch import Fenced, writing
 
@@ -71,6 +71,13 @@ def read_changes(connection_id: str) -> None:
             return
         except base.AccessEnded as ended:
             tokens.needs_attention(connection_id, epoch, ended.reason)
+            return
+        except CannotOpen:  # the key went away while we read
+            tokens.needs_attention(connection_id, epoch, base.AccessReason.TOKEN_UNREADABLE)
+            return
+        except KeysAway as away:
+            db.session.rollback()
+            _give_way(connection_id, epoch, away.sentence)
             return
         except base.ProviderError as error:
             level = logging.CRITICAL if isinstance(error, base.OurFault) else logging.WARNING
@@ -256,7 +263,7 @@ def _keep_page(
             row.round = round_id or row.round or ""
         db.session.execute(delete(Copy).where(Copy.calendar_id == calendar_id, Copy.provider_id.in_(page.removed)))
         if page.delta_link is not None:
-            sealed = parts().vault.seal(connection_id, LINK, page.delta_link)
+            sealed = parts().vault.seal_also(connection_id, LINK, page.delta_link)
             values: dict[str, object] = {"delta_link_sealed": sealed}
             if round_id:
                 values["window_ends_at"] = window_ends

@@ -16,7 +16,7 @@ from portal.models import Connection, Disconnection, Token
 from portal.models.connection import CONNECTED, DISCONNECTING, NEEDS_ATTENTION
 from portal.parts import parts
 from portal.providers.base import AccessEnded, AccessExpired, AccessReason, Provider, ProviderError, Tokens, Unreachable
-from portal.vault import CannotOpen
+from portal.vault import CannotOpen, KeysAway
 from portal.workflows import counters
 from portal.workflows.epoch import Fenced, writing
 
@@ -28,14 +28,18 @@ EARLY = timedelta(minutes=2)  # refresh before the very last moment: our clock a
 LEASE = timedelta(seconds=60)  # how long one refresh may hold the others back
 
 
-def keep(connection: Connection, tokens: Tokens) -> None:
-    """Seal and store tokens, as part of the caller's guarded transaction. An old refresh token is overwritten."""
+def keep(connection: Connection, tokens: Tokens, *, signed_in: bool = False) -> None:
+    """Seal and store tokens, as part of the caller's guarded transaction. An old refresh token is overwritten.
+
+    Only a sign-in may make a key. Raises CannotOpen when there is none, and KeysAway.
+    """
     vault = parts().vault
+    seal = vault.seal if signed_in else vault.seal_also
     row = db.session.get(Token, connection.id) or Token(connection_id=connection.id, lapses_at=tokens.expires_at)
     row.epoch = connection.epoch
-    row.access_sealed = vault.seal(connection.id, ACCESS, tokens.access_token)
+    row.access_sealed = seal(connection.id, ACCESS, tokens.access_token)
     if tokens.refresh_token:
-        row.refresh_sealed = vault.seal(connection.id, REFRESH, tokens.refresh_token)
+        row.refresh_sealed = seal(connection.id, REFRESH, tokens.refresh_token)
     row.expires_at = tokens.expires_at
     row.lapses_at = max(row.lapses_at, tokens.expires_at)
     row.issued_at = clock.now()
@@ -121,12 +125,15 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
         with writing(connection_id, epoch, *states) as connection:
             keep(connection, tokens)
             connection.refresh_lease = connection.refresh_lease_until = None
-    except Fenced:
+    except (Fenced, CannotOpen, KeysAway) as refused:
         _free(connection_id, lease)
-        if not dispose(provider, tokens):
+        # During an outage of ours they are only dropped: revoking them could end the stored ones, which stay good.
+        if isinstance(refused, KeysAway) or not dispose(provider, tokens):
             tell(connection_id, tokens.expires_at)
             db.session.commit()
         counters.add("tokens_disposed")
+        if isinstance(refused, CannotOpen):
+            raise AccessEnded(AccessReason.TOKEN_UNREADABLE) from None
         raise
     return tokens.access_token
 

@@ -11,6 +11,7 @@ from portal import clock, durable
 from portal.db import Base, db
 from portal.models import Connection, Disconnection
 from portal.parts import parts
+from portal.vault import KeysAway
 from portal.workflows import counters, late
 from portal.workflows.activity import record
 from portal.workflows.erase import LASTING
@@ -24,10 +25,18 @@ STUCK_AFTER = timedelta(hours=1)
 @durable.every("watch", "17 3 * * *")
 def watch() -> dict[str, int]:
     """Look everywhere once; returns how much of each kind was repaired (for commands and tests)."""
-    found = {"rows": _orphaned_rows(), "keys": _orphaned_keys(), "runs": _stuck_runs()}
+    found = {"rows": _orphaned_rows(), "runs": _stuck_runs(), "keys": 0, "rewritten": 0}
     late.forget()
+    try:
+        found["keys"] = _orphaned_keys()
+        found["rewritten"] = _owed_rewriting()
+    except KeysAway:
+        db.session.rollback()
+        record("watch:unread", member_id=None, connection_id=None, detail="the key database does not answer")
+        db.session.commit()
     counters.add("orphans_repaired", found["rows"] + found["keys"])
     counters.add("runs_restarted", found["runs"])
+    counters.add("keys_rewritten_late", found["rewritten"])
     if any(found.values()):
         logger.critical("the watch repaired: %s", found)
     return found
@@ -50,11 +59,16 @@ def _orphaned_rows() -> int:
 
 
 def _orphaned_keys() -> int:
-    """Data keys whose connection does not exist. Young ones are spared: their row may be about to be written."""
-    old = parts().vault.owners(made_before=clock.now() - timedelta(hours=1))
+    """Data keys whose connection does not exist. Young ones are spared: their row may be about to be written.
+
+    Unless a disconnection of theirs has ended: then the key database was away when their key should have gone.
+    """
+    vault = parts().vault
+    every, old = vault.owners(), vault.owners(made_before=clock.now() - timedelta(hours=1))
     living = set(db.session.scalars(select(Connection.id)))
+    severed = set(db.session.scalars(select(Disconnection.connection_id).where(Disconnection.finished_at.is_not(None))))
     db.session.rollback()
-    orphans = old - living
+    orphans = (old | (every & severed)) - living
     for owner in orphans:
         parts().vault.destroy(owner)
         record("watch:orphan", member_id=None, connection_id=owner, detail="data_keys")
@@ -62,6 +76,24 @@ def _orphaned_keys() -> int:
     if orphans:
         parts().vault.scour()
     return len(orphans)
+
+
+def _owed_rewriting() -> int:
+    """Disconnections that ended while the key database was away or in use: rewrite it now, and say so."""
+    owed = select(Disconnection).where(
+        Disconnection.finished_at.is_not(None), Disconnection.keys_rewritten_at.is_(None)
+    )
+    ids = {row.id for row in db.session.scalars(owed)}
+    db.session.rollback()
+    if not ids or not parts().vault.scour():
+        return 0
+    held = parts().vault.owners()
+    rows = [row for row in db.session.scalars(owed) if row.id in ids and row.connection_id not in held]
+    for row in rows:
+        row.keys_rewritten_at = clock.now()
+        record("watch:keys_rewritten", member_id=row.member_id, connection_id=row.connection_id)
+    db.session.commit()
+    return len(rows)
 
 
 def _stuck_runs() -> int:

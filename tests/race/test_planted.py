@@ -13,6 +13,7 @@ import pytest
 from portal.db import db
 from portal.models import Connection, Disconnection, Receipt
 from portal.parts import parts
+from portal.vault import Vault
 from portal.workflows import disconnect, erase, push, receipt, subscribe, tokens
 from tests.bugs import Patch, epoch_alone_not_checked, epoch_not_checked, fence_removed, lock_removed
 from tests.race.plays import PLAYS, run
@@ -120,6 +121,13 @@ def erasing_does_not_fence(patch: Patch) -> None:
             return honest(Connection).where(Connection.id == "nobody").values(epoch=0)
 
     patch.setattr(erase, "update", lambda _table: _Nothing())
+    patch.setattr(Vault, "seal_also", Vault.seal)  # the second wall: a key that is gone is not made by being used
+
+
+def used_keys_come_back(patch: Patch) -> None:
+    """The guard does not ask for the epoch, and a key that is gone is made anew by whoever seals with it."""
+    epoch_alone_not_checked(patch)
+    patch.setattr(Vault, "seal_also", Vault.seal)
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,7 @@ PLANTED = (
     Planted(epoch_not_checked, "subscribe", "subscribe: after", "refresh: before", LATE),
     Planted(epoch_not_checked, "push", "write_event: after", "refresh: before", LATE),
     Planted(epoch_alone_not_checked, "reconnect during a refresh", "refresh: after", ALL, "place of the Reconnect's"),
-    Planted(epoch_alone_not_checked, "second worker, thawed", "refresh: after", "erase_copies", "the key"),
+    Planted(used_keys_come_back, "second worker, thawed", "refresh: after", "erase_copies", "the key"),
     Planted(kept_outside_of_the_guard, "refresh", "refresh: after", "refresh: before", STORED),
     Planted(losers_keep_quiet, "refresh, tokens can be revoked", "refresh: after", ALL, "access token lives at"),
     Planted(subscription_not_taken_back, "subscribe", "subscribe: before", "refresh: before", "lives at the vendor"),

@@ -44,7 +44,7 @@ def test_it_works(world: World, alice: Visitor) -> None:
     said = run(world, alice)
     assert "All is well" in said
     assert set(results().values()) == {"good"}
-    assert len(results()) == 7
+    assert len(results()) == 8
 
 
 def test_htmx_shows_one_step_after_the_other(world: World, alice: Visitor) -> None:
@@ -55,7 +55,7 @@ def test_htmx_shows_one_step_after_the_other(world: World, alice: Visitor) -> No
     while alice.soup.find("form", action=f"{at}/next"):
         seen.append(len(alice.soup.select("li.is-good")))
         alice.post(f"{at}/next", htmx=True)
-    assert seen == list(range(7))
+    assert seen == list(range(8))
     assert "All is well" in alice.soup.get_text()
 
 

@@ -22,7 +22,7 @@ ONE_COPY = "WHERE id = (SELECT id FROM copies LIMIT 1)"
 
 def test_it_works(both: World) -> None:
     both.connected()
-    assert watch() == {"rows": 0, "keys": 0, "runs": 0}
+    assert watch() == {"rows": 0, "keys": 0, "runs": 0, "rewritten": 0}
     assert db.session.scalar(select(Copy.id)) is not None, "what lives is left alone"
 
 
