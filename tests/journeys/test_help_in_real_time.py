@@ -103,7 +103,7 @@ def test_a_failing_disconnection_is_mended_in_a_conversation(chromium: Browser, 
     expect(alice.locator("#presence-panel")).to_contain_text("Sam is here")
     alice.get_by_label("Your message").fill("It hangs at **End notifications**.")
     alice.get_by_role("button", name="Send", exact=True).click()
-    sam.get_by_role("link", name="Alice Ansel").click(timeout=5_000)
+    sam.get_by_role("link", name="Alice Ansel").click()
     expect(sam.locator("#context")).to_contain_text(f"End notifications: {TROUBLE}")
     expect(sam.locator("#context")).to_contain_text("Last self-check")
     expect(sam.locator("#whereabouts")).to_contain_text("Alice is here, on the Outlook Calendar card")
@@ -196,4 +196,4 @@ def test_a_stop_does_not_wait_for_open_streams(chromium: Browser, tmp_path: Path
         page.wait_for_timeout(500)
         began = time.monotonic()
         assert demo.interrupt() == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 15

@@ -93,7 +93,7 @@ def test_a_call_ends_when_its_time_is_up(fake: Fake, odd: Callable[[Any], None])
     started = time.monotonic()
     with pytest.raises(Unreachable):
         make_provider(fake.url, timeout=0.6).calendars("access-1")
-    assert 0.4 < time.monotonic() - started < 1.5
+    assert 0.4 < time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("odd", [endless, bomb])
@@ -174,8 +174,8 @@ def deaf(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_all_addresses_of_a_host_share_the_time(deaf: None) -> None:
     started = time.monotonic()
     with pytest.raises(Unreachable):
-        make_provider("http://graph.localhost:1", timeout=0.4).calendars("access-1")
-    assert 0.3 < time.monotonic() - started < 1
+        make_provider("http://graph.localhost:1", timeout=2).calendars("access-1")
+    assert 1.9 < time.monotonic() - started < 6  # each by itself: 8
 
 
 def test_a_late_call_does_not_cut_the_next_one(fake: Fake) -> None:
