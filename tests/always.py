@@ -179,7 +179,8 @@ def broken_here() -> list[str]:
 def subscriptions_at_the_vendor_are_known_or_told(held: Iterable[tuple[str, datetime]]) -> list[str]:
     """`held`: id and end of each subscription of ours there."""
     known = set(db.session.scalars(select(Subscription.provider_id)))
-    ends = [end for end in db.session.scalars(select(Disconnection.subscription_ends_at)) if end is not None]
+    unanswered = db.session.scalars(select(Subscription.expires_at).where(Subscription.provider_id.is_(None)))
+    ends = [*(end for end in db.session.scalars(select(Disconnection.subscription_ends_at)) if end), *unanswered]
     db.session.rollback()
     told = max(ends, default=None)
     return [

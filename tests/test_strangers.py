@@ -230,7 +230,7 @@ def test_a_token_of_another_session_is_no_token(world: World, of_alice: dict[str
 
 
 def test_only_machines_go_without_a_token(app: Flask) -> None:
-    assert [rule.rule for rule in rules(app) if is_exempt(app, rule)] == ["/webhooks/<slug>"]
+    assert [rule.rule for rule in rules(app) if is_exempt(app, rule)] == ["/webhooks/<slug>/<mark>"]
 
 
 def test_opening_any_address_changes_nothing(world: World, of_alice: dict[str, str]) -> None:

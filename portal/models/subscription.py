@@ -11,13 +11,17 @@ from portal.db import Base, UTCDateTime, new_id
 
 
 class Subscription(Base):
-    """The client state is a shared secret that every notification must carry, so it is sealed."""
+    """Written before the vendor is asked: `provider_id` is None until its answer came, and `expires_at` the latest end.
+
+    The id is part of the address that the vendor calls, so that ours can be told from one another without an answer.
+    The client state is a shared secret that every notification must carry, so it is sealed.
+    """
 
     __tablename__ = "subscriptions"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), index=True)
-    provider_id: Mapped[str] = mapped_column(String(64), unique=True)
+    provider_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     client_state_sealed: Mapped[str] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     renew_at: Mapped[datetime] = mapped_column(UTCDateTime)

@@ -349,6 +349,10 @@ class Provider(Protocol):
         """Write a meeting of ours into a calendar; returns the event's id. Repeating it makes no twin."""
         ...
 
+    def find_event(self, access_token: str, mark: str) -> str | None:
+        """The id of the event that carries a mark of ours (`NewEvent.mark`); None when there is none."""
+        ...
+
     def remove_event(self, access_token: str, event_id: str) -> str | None:
         """Delete an event we wrote; returns the vendor's request id. Raises Gone.
 

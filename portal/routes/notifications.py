@@ -13,11 +13,13 @@ from portal.workflows.not_now import NotNow
 bp = Blueprint("notifications", __name__)
 
 
-@bp.post("/webhooks/<slug>")
+@bp.post("/webhooks/<slug>/<mark>")
 @public
 @called_by_machines
-def deliver(slug: str) -> Response:
+def deliver(slug: str, mark: str) -> Response:
     """The handshake and every delivery; 202 also for what we throw away: an error would only buy hours of retries.
+
+    `mark` tells our subscriptions from one another where the provider lists them; a delivery proves itself otherwise.
 
     https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
     """

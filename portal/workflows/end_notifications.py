@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from portal.db import db
 from portal.models import Disconnection, Subscription
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE, EXPIRES, FAILED
-from portal.parts import parts
 from portal.providers.base import AccessEnded, Gone
-from portal.workflows import late
+from portal.providers.base import Subscription as HeldThere
+from portal.workflows import at_once, intent, late, subscribe
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, at, count_of
 from portal.workflows.subscribe import LIFE
+
+THROWN_AWAY = "What it sends until then is thrown away."
 
 
 def end_notifications(work: Work) -> Ended:
@@ -26,30 +28,33 @@ def end_notifications(work: Work) -> Ended:
     """
     late.remember(work)
     connection_id = work.row().connection_id
-    known = dict(
-        db.session.execute(
-            select(Subscription.provider_id, Subscription.expires_at).where(Subscription.connection_id == connection_id)
-        ).all()
-    )
+    known = _known(connection_id)
     provider, deleted, request_ids = work.provider(), set[str](), list[str]()
 
     def end_them(access: str) -> None:
-        held = {
-            each.id for each in provider.subscriptions(access) if each.notification_url == parts().settings.webhook_url
-        }
-        for subscription_id in sorted((held - _of_others(connection_id, held)) | set(known)):
-            if subscription_id in deleted:
-                continue
+        found = subscribe.ours(provider.subscriptions(access))
+        for mark in subscribe.relied_on_by_others(connection_id, found):
+            del found[mark]
+        _note_answers(work, found)
+
+        def end(subscription_id: str) -> None:
             try:
                 request_ids.append(provider.unsubscribe(access, subscription_id))
             except Gone as gone:
                 request_ids.append(gone.request_id)
             deleted.add(subscription_id)
 
+        doomed = {each.id for each in found.values()} | known.keys()
+        trouble = at_once.for_each(sorted(doomed - deleted), end)
+        if trouble is not None:
+            raise trouble
+
     try:
         work.with_access(end_them)
     except AccessEnded as ended:
-        return _lapsing(work, known, ended)
+        return _lapsing(work, ended)
+    if any(intent.is_open(ends - LIFE) for ends in _unanswered(connection_id)):
+        raise intent.StillOpen
     row = work.row()
     with writing(row.connection_id, row.epoch, DISCONNECTING):
         db.session.execute(delete(Subscription).where(Subscription.connection_id == connection_id))
@@ -59,48 +64,74 @@ def end_notifications(work: Work) -> Ended:
     return Ended(DONE, f"{count_of(len(deleted), 'subscription')} deleted at Microsoft.", len(deleted), ids)
 
 
-def _of_others(connection_id: str, held: set[str]) -> set[str]:
-    """Those of these that another connection to the same account relies on."""
-    relied_on = select(Subscription.provider_id).where(
-        Subscription.connection_id != connection_id, Subscription.provider_id.in_(held)
-    )
-    found = set(db.session.scalars(relied_on))
+def _note_answers(work: Work, found: dict[str, HeldThere]) -> None:
+    """Complete the intents whose subscription is there after all, so that a repeated try knows of it."""
+    row = work.row()
+    connection_id, epoch = row.connection_id, row.epoch
     db.session.rollback()
-    return found
+    if not _unanswered(connection_id):
+        return
+    with writing(connection_id, epoch, DISCONNECTING):
+        for mark, held in found.items():
+            values = {"provider_id": held.id, "expires_at": held.expires_at}
+            unanswered = Subscription.connection_id == connection_id, Subscription.provider_id.is_(None)
+            db.session.execute(update(Subscription).where(Subscription.id == mark, *unanswered).values(values))
+
+
+def _known(connection_id: str) -> dict[str, datetime]:
+    """The vendor's ids of what we know to be there, and their ends; the short read is over."""
+    asked = select(Subscription.provider_id, Subscription.expires_at).where(Subscription.connection_id == connection_id)
+    rows = db.session.execute(asked).all()
+    db.session.rollback()
+    return {name: ends for name, ends in rows if name is not None}
+
+
+def _unanswered(connection_id: str) -> list[datetime]:
+    """The latest ends of what we asked for without ever having an answer; the short read is over."""
+    asked = select(Subscription.expires_at).where(Subscription.connection_id == connection_id)
+    ends = list(db.session.scalars(asked.where(Subscription.provider_id.is_(None))))
+    db.session.rollback()
+    return ends
 
 
 def give_up(work: Work, trouble: str) -> Ended:
-    """Not deleted in time: say when what we know of ends by itself."""
+    """Not deleted in time: say when what we know of, or what may be there, ends by itself."""
+    connection_id = work.row().connection_id
+    known, unanswered = _known(connection_id), _unanswered(connection_id)
     row = work.row()
-    ends = db.session.scalars(
-        select(Subscription.expires_at).where(Subscription.connection_id == row.connection_id)
-    ).all()
-    until = row.subscription_ends_at = _latest(row, ends)
-    if not ends:
+    until = row.subscription_ends_at = _latest(row, [*known.values(), *unanswered])
+    if known:
+        told = f"We have no word that our subscription was deleted; it ends by itself by {at(until)}."
+    elif unanswered:
+        told = _perhaps(until)
+    else:
         return Ended(FAILED, f"{trouble} We could not look for subscriptions; any of ours ends by {at(until)}.")
-    return Ended(
-        EXPIRES,
-        f"{trouble} We have no word that our subscription was deleted; it ends by itself by {at(until)}. "
-        "What it sends until then is thrown away.",
-        len(ends),
-    )
+    return Ended(EXPIRES, f"{trouble} {told} {THROWN_AWAY}", len(known) + len(unanswered))
 
 
-def _lapsing(work: Work, known: dict[str, datetime], ended: AccessEnded) -> Ended:
-    """Without a living token nothing can be deleted: tell when what we know of ends by itself."""
+def _lapsing(work: Work, ended: AccessEnded) -> Ended:
+    """Without a living token nothing can be deleted: tell when what we know of, or may be there, ends by itself."""
+    connection_id = work.row().connection_id
+    known, unanswered = _known(connection_id), _unanswered(connection_id)
     row = work.row()
-    until = row.subscription_ends_at = _latest(row, known.values())
+    until = row.subscription_ends_at = _latest(row, [*known.values(), *unanswered])
     db.session.commit()
     ids = [ended.request_id] if ended.request_id else []
-    if not known:
-        detail = f"We know of no subscription of ours there; one that we were never told of ends by {at(until)}."
-        return Ended(DONE, f"Microsoft no longer lets us in. {detail}", 0, ids)
-    return Ended(
-        EXPIRES,
-        f"Microsoft no longer lets us in, so we could not delete our subscription. It ends by itself by "
-        f"{at(until)}; what it sends until then is thrown away.",
-        len(known),
-        ids,
+    if known:
+        told = f"so we could not delete our subscription. It ends by itself by {at(until)}."
+        return Ended(
+            EXPIRES, f"Microsoft no longer lets us in, {told} {THROWN_AWAY}", len(known) + len(unanswered), ids
+        )
+    if unanswered:
+        return Ended(EXPIRES, f"Microsoft no longer lets us in. {_perhaps(until)} {THROWN_AWAY}", len(unanswered), ids)
+    detail = f"We know of no subscription of ours there; one that we were never told of ends by {at(until)}."
+    return Ended(DONE, f"Microsoft no longer lets us in. {detail}", 0, ids)
+
+
+def _perhaps(until: datetime) -> str:
+    return (
+        "We had asked for a subscription and never had Microsoft's answer: it may exist, "
+        f"and then ends by itself by {at(until)}."
     )
 
 

@@ -47,4 +47,6 @@ def take(connection: Connection) -> Inventory:
 
 
 def _count(table: type[Copy] | type[Subscription] | type[Placement], connection_id: str) -> int:
-    return db.session.scalar(select(func.count()).where(table.connection_id == connection_id)) or 0
+    """What is there for certain: of what was asked for without an answer the disconnection tells."""
+    certain = table.provider_id.is_not(None)
+    return db.session.scalar(select(func.count()).where(table.connection_id == connection_id, certain)) or 0

@@ -56,7 +56,7 @@ def note(notes: Iterable[Notification]) -> None:
     if not notes:
         return
     counters.add("late_notifications", len(notes))
-    marks = Counter(_mark(each.subscription_id, each.client_state) for each in notes)
+    marks = Counter(_mark(name, each.client_state) for each in notes for name in (each.subscription_id, None))
     numbers = Counter[str]()
     for mark, disconnection_id in _whose(set(marks)).items():
         numbers[disconnection_id] += marks[mark]
@@ -96,5 +96,6 @@ def _whose(marks: set[str]) -> dict[str, str]:
     return found
 
 
-def _mark(subscription_id: str, client_state: str) -> str:
-    return hashlib.sha256(f"{subscription_id}:{client_state}".encode()).hexdigest()
+def _mark(subscription_id: str | None, client_state: str) -> str:
+    """Of a subscription whose making was never answered we know the client state alone."""
+    return hashlib.sha256(f"{subscription_id or ''}:{client_state}".encode()).hexdigest()

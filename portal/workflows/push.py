@@ -6,14 +6,14 @@ import uuid
 from contextlib import suppress
 from functools import partial
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select, update
 
 from portal import clock
 from portal.db import db
 from portal.models import Calendar, Connection, Copy, Meeting, Placement
 from portal.models.connection import CONNECTED
 from portal.providers.base import Gone, NewEvent, Provider, ProviderError
-from portal.workflows import tokens
+from portal.workflows import intent, tokens
 from portal.workflows.epoch import Fenced, writing
 
 _SPACE = uuid.UUID("6f1d7e0a-3b52-4c0e-9f0e-5a9c1c0d7e42")
@@ -40,7 +40,8 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
     if connection is None or calendar is None:
         db.session.rollback()
         return 0
-    placed = select(Placement.meeting_id).where(Placement.connection_id == connection_id)
+    certain = Placement.connection_id == connection_id, Placement.provider_id.is_not(None)
+    placed = select(Placement.meeting_id).where(*certain)
     coming = db.session.scalars(
         select(Meeting).where(
             Meeting.organizer_id == connection.member_id, Meeting.ends_at > clock.now(), Meeting.id.not_in(placed)
@@ -63,23 +64,34 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
     calendar_id = calendar.provider_id
     db.session.rollback()
     for meeting_id, event in events.items():
-        used: list[str] = []
         try:
-            event_id = tokens.with_access(
-                connection_id,
-                epoch,
-                partial(_write, provider=provider, calendar_id=calendar_id, event=event, used=used),
-            )
+            _write_one(connection_id, epoch, provider, calendar_id, meeting_id, event)
         except Gone:
             return 0  # the calendar went away; the next look at the list forgets the choice
-        try:
-            _remember(connection_id, epoch, meeting_id, event_id)
-        except Fenced:
-            # The person was told that nothing is written any more, and how many are there: take it back ourselves.
-            with suppress(ProviderError):
-                provider.remove_event(used[-1], event_id)
-            raise
     return len(events)
+
+
+def _write_one(
+    connection_id: str, epoch: int, provider: Provider, calendar_id: str, meeting_id: str, event: NewEvent
+) -> None:
+    used: list[str] = []
+    first_time = _intend(connection_id, epoch, meeting_id)
+    write = partial(_write, provider=provider, calendar_id=calendar_id, event=event, used=used)
+    try:
+        event_id = tokens.with_access(connection_id, epoch, write)
+    except intent.NOTHING_MADE:
+        if first_time:  # else an earlier try, whose answer was lost, may have made it
+            _withdraw(connection_id, meeting_id)
+        raise
+    try:
+        _remember(connection_id, epoch, meeting_id, event_id)
+    except Fenced:
+        # The person was told that nothing is written any more, and how many are there: take it back ourselves.
+        with suppress(ProviderError):
+            with suppress(Gone):
+                provider.remove_event(used[-1], event_id)
+            _withdraw(connection_id, meeting_id)
+        raise
 
 
 def _write(access: str, *, provider: Provider, calendar_id: str, event: NewEvent, used: list[str]) -> str:
@@ -87,8 +99,31 @@ def _write(access: str, *, provider: Provider, calendar_id: str, event: NewEvent
     return provider.write_event(access, calendar_id, event)
 
 
+def _intend(connection_id: str, epoch: int, meeting_id: str) -> bool:
+    """Write down what we are about to ask for. False when it was asked for before, without an answer."""
+    with writing(connection_id, epoch, CONNECTED):
+        row = db.session.scalar(select(Placement).where(*_of(connection_id, meeting_id)))
+        if row is None:
+            db.session.add(Placement(connection_id=connection_id, meeting_id=meeting_id))
+            return True
+        row.written_at = clock.now()
+        return False
+
+
 def _remember(connection_id: str, epoch: int, meeting_id: str, event_id: str) -> None:
     """A kill before this line costs nothing: writing again brings the same event, by its transaction id."""
     with writing(connection_id, epoch, CONNECTED):
-        db.session.add(Placement(connection_id=connection_id, meeting_id=meeting_id, provider_id=event_id))
+        done = update(Placement).where(*_of(connection_id, meeting_id)).values(provider_id=event_id)
+        db.session.execute(done)
         db.session.execute(delete(Copy).where(Copy.connection_id == connection_id, Copy.provider_id == event_id))
+
+
+def _withdraw(connection_id: str, meeting_id: str) -> None:
+    """Nothing came of this intent. It may be said after the fence too: nothing is written."""
+    unanswered = Placement.provider_id.is_(None)
+    db.session.execute(delete(Placement).where(*_of(connection_id, meeting_id), unanswered))
+    db.session.commit()
+
+
+def _of(connection_id: str, meeting_id: str) -> tuple[ColumnElement[bool], ...]:
+    return Placement.connection_id == connection_id, Placement.meeting_id == meeting_id

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from portal.db import db
-from portal.models import Placement
+from portal.models import Disconnection, Placement
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE, FAILED, LEFT_TO_YOU
-from portal.providers.base import AccessEnded, Gone, ProviderError
+from portal.providers.base import AccessEnded, Gone
+from portal.workflows import at_once, intent
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, count_of
-
-AT_ONCE = 4  # as many calls as Microsoft takes for one mailbox at a time
 
 
 def remove_our_meetings(work: Work) -> Ended:
@@ -23,53 +22,42 @@ def remove_our_meetings(work: Work) -> Ended:
     Meetings that Coordinoter wrote into your calendar stay there, unless you choose to remove them. Those with invited
     people always stay: Microsoft would mail everybody a cancellation. Your own events are never touched.
     """
+    unknown = _settle(work)
     row = work.row()
-    if not row.meetings:
-        return Ended(DONE, "Coordinoter had written no meeting into this calendar.", 0)
-    if not row.remove_meetings:
-        stay = f"{count_of(row.meetings, 'meeting')} written by Coordinoter stay{'s' if row.meetings == 1 else ''}"
-        return Ended(
-            DONE,
-            f"{stay} in your calendar, unless you deleted {'it' if row.meetings == 1 else 'them'} there.",
-            row.meetings,
-        )
-    left = dict(
-        db.session.execute(
-            select(Placement.provider_id, Placement.id).where(Placement.connection_id == row.connection_id)
-        ).all()
-    )
+    if not row.remove_meetings or not (row.meetings or unknown):
+        return Ended(DONE, _what_stays(row.meetings, unknown), row.meetings)
+    left = _left(row.connection_id)
     planned = row.meetings
     provider, request_ids, kept = work.provider(), list[str](), set[str]()
 
     def remove_them(access: str) -> None:
-        trouble = list[ProviderError]()
-
         def remove(event_id: str) -> None:
-            if trouble:
-                return  # the rest waits for the next try
             try:
                 request_id = provider.remove_event(access, event_id)
             except Gone as gone:
                 request_id = gone.request_id
-            except ProviderError as error:
-                trouble.append(error)
-                return
             if request_id is None:
                 kept.add(event_id)
             else:
                 request_ids.append(request_id)
-                left.pop(event_id)
+                left.discard(event_id)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(remove, [each for each in left if each not in kept]))
-        _forget_removed(work, set(left))
-        if trouble:
-            raise trouble[0]
+        trouble = at_once.for_each(left - kept, remove)
+        _forget_removed(work, left)
+        if trouble is not None:
+            raise trouble
 
+    shut_out = bool(unknown and not left)
     try:
-        work.with_access(remove_them)
+        if not shut_out:
+            work.with_access(remove_them)
     except AccessEnded:
-        return Ended(LEFT_TO_YOU, f"Microsoft no longer lets us in: {_still(left)} You can delete them in Outlook.")
+        shut_out = True
+    if shut_out:
+        told = f"Microsoft no longer lets us in: {_still(left, unknown)} You can delete them in Outlook."
+        return Ended(LEFT_TO_YOU, told)
+    if unknown:
+        raise intent.StillOpen  # we are let in again: look for those as well
     removed = planned - len(kept)
     told = f"{count_of(removed, 'meeting')} of ours removed from your calendar."
     ids = [each for each in request_ids if each]
@@ -79,17 +67,89 @@ def remove_our_meetings(work: Work) -> Ended:
 
 
 def give_up(work: Work, trouble: str) -> Ended:
-    """Not removed in time: they are plain events in the person's calendar."""
-    connection_id = work.row().connection_id
+    """Not removed, or not found out, in time: they are plain events in the person's calendar."""
+    row = work.row()
+    connection_id = row.connection_id
     number = db.session.scalar(select(func.count()).where(Placement.connection_id == connection_id)) or 0
+    if not row.remove_meetings:
+        return Ended(DONE, f"{trouble} {_what_stays(row.meetings, len(_unanswered(connection_id)))}", row.meetings)
     if not number:
         return Ended(FAILED, trouble)
     left = f"{count_of(number, 'meeting')} of ours may still be there; delete them in Outlook."
     return Ended(LEFT_TO_YOU, f"{trouble} {left}", number)
 
 
-def _still(left: dict[str, str]) -> str:
-    return f"{count_of(len(left), 'meeting')} of ours stayed in your calendar."
+def _settle(work: Work) -> int:
+    """Look for meetings whose writing was never answered, so that they are known from here on.
+
+    Returns how many may or may not be there, because Microsoft does not let us look. Raises StillOpen.
+    """
+    row = work.row()
+    connection_id, epoch = row.connection_id, row.epoch
+    unanswered = _unanswered(connection_id)
+    if not unanswered:
+        return 0
+    provider, found = work.provider(), dict[str, str | None]()
+
+    def look_for_them(access: str) -> None:
+        def look(meeting_id: str) -> None:
+            found[meeting_id] = provider.find_event(access, meeting_id)
+
+        trouble = at_once.for_each(unanswered.keys() - found.keys(), look)
+        if trouble is not None:
+            raise trouble
+
+    try:
+        work.with_access(look_for_them)
+    except AccessEnded:
+        return len(unanswered)
+    with writing(connection_id, epoch, DISCONNECTING):
+        for meeting_id, event_id in found.items():
+            one = Placement.connection_id == connection_id, Placement.meeting_id == meeting_id
+            still = db.session.scalar(select(Placement.id).where(*one, Placement.provider_id.is_(None)))
+            if still is None:
+                continue  # another worker was here, or whoever wrote it took it back
+            if event_id is not None:
+                db.session.execute(update(Placement).where(*one).values(provider_id=event_id))
+                more = update(Disconnection).where(Disconnection.id == work.id)
+                db.session.execute(more.values(meetings=Disconnection.meetings + 1))
+            elif not intent.is_open(unanswered[meeting_id]):
+                db.session.execute(delete(Placement).where(*one))
+    if _unanswered(connection_id):
+        raise intent.StillOpen
+    return 0
+
+
+def _left(connection_id: str) -> set[str]:
+    """The events that our map says are there; the short read is over."""
+    ids = db.session.scalars(select(Placement.provider_id).where(Placement.connection_id == connection_id)).all()
+    db.session.rollback()
+    return {event_id for event_id in ids if event_id is not None}
+
+
+def _unanswered(connection_id: str) -> dict[str, datetime]:
+    """Meetings that we asked to be written without ever having an answer, and when; the short read is over."""
+    asked = select(Placement.meeting_id, Placement.written_at).where(Placement.connection_id == connection_id)
+    rows = db.session.execute(asked.where(Placement.provider_id.is_(None))).all()
+    db.session.rollback()
+    return dict(rows)
+
+
+def _what_stays(number: int, unknown: int) -> str:
+    if not number and not unknown:
+        return "Coordinoter had written no meeting into this calendar."
+    stay = f"{count_of(number, 'meeting')} written by Coordinoter stay{'s' if number == 1 else ''}"
+    told = f"{stay} in your calendar, unless you deleted {'it' if number == 1 else 'them'} there."
+    perhaps = f"{count_of(unknown, 'meeting')} may stand there too: we never had Microsoft's answer."
+    if not unknown:
+        return told
+    return f"{told} {perhaps}" if number else perhaps.replace(" too", "")
+
+
+def _still(left: set[str], unknown: int) -> str:
+    stayed = f"{count_of(len(left), 'meeting')} of ours stayed in your calendar."
+    perhaps = f"{count_of(unknown, 'meeting')} of ours may stand there, of which we never had an answer."
+    return f"{stayed} {perhaps}" if left and unknown else perhaps if unknown else stayed
 
 
 def _forget_removed(work: Work, left: set[str]) -> None:
@@ -97,5 +157,9 @@ def _forget_removed(work: Work, left: set[str]) -> None:
     row = work.row()
     with writing(row.connection_id, row.epoch, DISCONNECTING):
         db.session.execute(
-            delete(Placement).where(Placement.connection_id == row.connection_id, Placement.provider_id.not_in(left))
+            delete(Placement).where(
+                Placement.connection_id == row.connection_id,
+                Placement.provider_id.is_not(None),
+                Placement.provider_id.not_in(left),
+            )
         )

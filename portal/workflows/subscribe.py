@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
 from portal import clock
-from portal.db import db
+from portal.db import db, new_id
 from portal.models import Subscription
 from portal.models.connection import CONNECTED
 from portal.parts import parts
 from portal.providers import base
-from portal.vault import CannotOpen, KeysAway
-from portal.workflows import tokens
+from portal.workflows import intent, tokens
 from portal.workflows.epoch import Fenced, writing
 
 logger = logging.getLogger("portal.subscribe")
@@ -29,7 +30,7 @@ CLIENT_STATE = "client-state"
 def ensure(connection_id: str, epoch: int, provider: base.Provider) -> None:
     """Make, renew or replace the subscription. A vendor that refuses costs us speed, not truth: syncs go on."""
     row = db.session.execute(
-        select(Subscription.provider_id, Subscription.expires_at, Subscription.renew_at).where(
+        select(Subscription.id, Subscription.provider_id, Subscription.expires_at, Subscription.renew_at).where(
             Subscription.connection_id == connection_id
         )
     ).first()
@@ -37,40 +38,141 @@ def ensure(connection_id: str, epoch: int, provider: base.Provider) -> None:
     now = clock.now()
     try:
         if row is None or row.expires_at <= now:
-            _forget(connection_id, epoch)
             _create(connection_id, epoch, provider)
+        elif row.provider_id is None:
+            _settle(connection_id, epoch, provider, row.id, still_open=intent.is_open(row.expires_at - LIFE))
         elif row.renew_at <= now:
             _renew(connection_id, epoch, provider, row.provider_id)
     except (base.Rejected, base.Busy, base.Unreachable) as error:
         logger.warning("no subscription for %s: %s %s", connection_id, type(error).__name__, error.request_id)
 
 
+def address(mark: str) -> str:
+    """Where the vendor delivers what belongs to the subscription with this id of ours."""
+    return f"{parts().settings.webhook_url}/{mark}"
+
+
+def ours(held: Iterable[base.Subscription]) -> dict[str, base.Subscription]:
+    """Those at the vendor that are ours, by the id that we gave them."""
+    start = address("")
+    return {each.notification_url.removeprefix(start): each for each in held if each.notification_url.startswith(start)}
+
+
+def relied_on_by_others(connection_id: str, found: dict[str, base.Subscription]) -> set[str]:
+    """Which of these (by our ids) another connection, to the same account, relies on or is about to."""
+    rows = db.session.scalars(
+        select(Subscription.id).where(Subscription.connection_id != connection_id, Subscription.id.in_(found))
+    )
+    others = set(rows)
+    db.session.rollback()
+    return others
+
+
+# --- make one -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Asking:
+    """One subscription about to be made, and the access token that it was asked for with."""
+
+    mark: str
+    client_state: str
+    used: str = ""
+
+
 def _create(connection_id: str, epoch: int, provider: base.Provider) -> None:
-    url, client_state = parts().settings.webhook_url, secrets.token_urlsafe(32)
-    used: list[str] = []
-
-    def ask(access: str) -> base.Subscription:
-        used[:] = [access]
-        return provider.subscribe(access, url, client_state, clock.now() + LIFE)
-
-    made = tokens.with_access(connection_id, epoch, ask)
+    asking = _intend(connection_id, epoch)
     try:
-        with writing(connection_id, epoch, CONNECTED):
-            db.session.add(
-                Subscription(
-                    connection_id=connection_id,
-                    provider_id=made.id,
-                    client_state_sealed=parts().vault.seal_also(connection_id, CLIENT_STATE, client_state),
-                    expires_at=made.expires_at,
-                    renew_at=made.expires_at - RENEW,
-                )
-            )
-    except (Fenced, CannotOpen, KeysAway):
-        # The disconnection may have listed what the vendor holds before this one existed, or we could not keep its
-        # secret: take it back ourselves.
-        with suppress(base.ProviderError):
-            provider.unsubscribe(used[0], made.id)
+        made = _ask(connection_id, epoch, provider, asking)
+    except base.Rejected:
+        # Microsoft allows one per application and mailbox: perhaps an old one of ours, which nobody knows, is there.
+        try:
+            if not _clear(connection_id, epoch, provider):
+                raise
+            made = _ask(connection_id, epoch, provider, asking)
+        except intent.NOTHING_MADE:
+            _withdraw(asking.mark)
+            raise
+    except intent.NOTHING_MADE:
+        _withdraw(asking.mark)
         raise
+    try:
+        _complete(connection_id, epoch, asking.mark, made)
+    except Fenced:
+        # The disconnection may have listed what the vendor holds before this one existed: take it back ourselves.
+        with suppress(base.ProviderError):
+            with suppress(base.Gone):
+                provider.unsubscribe(asking.used, made.id)
+            _withdraw(asking.mark)
+        raise
+
+
+def _intend(connection_id: str, epoch: int) -> _Asking:
+    """Write down what we are about to ask for, in the place of what is no longer there."""
+    asking, now = _Asking(new_id(), secrets.token_urlsafe(32)), clock.now()
+    with writing(connection_id, epoch, CONNECTED):
+        db.session.execute(delete(Subscription).where(Subscription.connection_id == connection_id))
+        db.session.add(
+            Subscription(
+                id=asking.mark,
+                connection_id=connection_id,
+                client_state_sealed=parts().vault.seal_also(connection_id, CLIENT_STATE, asking.client_state),
+                expires_at=now + LIFE,
+                renew_at=now + LIFE - RENEW,
+            )
+        )
+    return asking
+
+
+def _ask(connection_id: str, epoch: int, provider: base.Provider, asking: _Asking) -> base.Subscription:
+    ends = clock.now() + LIFE
+
+    def call(access: str) -> base.Subscription:
+        asking.used = access
+        return provider.subscribe(access, address(asking.mark), asking.client_state, ends)
+
+    return tokens.with_access(connection_id, epoch, call)
+
+
+def _complete(connection_id: str, epoch: int, mark: str, made: base.Subscription) -> None:
+    """The vendor has it, and now we know. Raises Fenced also when the intent was given up meanwhile."""
+    values = {"provider_id": made.id, "expires_at": made.expires_at, "renew_at": made.expires_at - RENEW}
+    with writing(connection_id, epoch, CONNECTED):
+        if not db.session.execute(update(Subscription).where(Subscription.id == mark).values(values)).rowcount:  # type: ignore[attr-defined]
+            raise Fenced(connection_id)
+
+
+def _withdraw(mark: str) -> None:
+    """Nothing came of this intent. It may be said after the fence too: nothing is written."""
+    db.session.execute(delete(Subscription).where(Subscription.id == mark, Subscription.provider_id.is_(None)))
+    db.session.commit()
+
+
+# --- what became of one ---------------------------------------------------------------------------------------------
+
+
+def _settle(connection_id: str, epoch: int, provider: base.Provider, mark: str, *, still_open: bool) -> None:
+    """An answer was lost: the subscription is there after all, or may still come, or is asked for anew."""
+    found = ours(tokens.with_access(connection_id, epoch, lambda access: list(provider.subscriptions(access))))
+    if mark in found:
+        _complete(connection_id, epoch, mark, found[mark])
+    elif not still_open:
+        _create(connection_id, epoch, provider)
+
+
+def _clear(connection_id: str, epoch: int, provider: base.Provider) -> int:
+    """Delete subscriptions of ours that no connection knows; returns how many there were."""
+    found = ours(tokens.with_access(connection_id, epoch, lambda access: list(provider.subscriptions(access))))
+    strays = [found[mark].id for mark in found.keys() - relied_on_by_others(connection_id, found)]
+
+    def end_them(access: str) -> None:
+        for subscription_id in strays:
+            with suppress(base.Gone):
+                provider.unsubscribe(access, subscription_id)
+
+    if strays:
+        tokens.with_access(connection_id, epoch, end_them)
+    return len(strays)
 
 
 def _renew(connection_id: str, epoch: int, provider: base.Provider, subscription_id: str) -> None:
@@ -79,7 +181,6 @@ def _renew(connection_id: str, epoch: int, provider: base.Provider, subscription
             connection_id, epoch, lambda access: provider.renew(access, subscription_id, clock.now() + LIFE)
         )
     except base.Gone:
-        _forget(connection_id, epoch)
         _create(connection_id, epoch, provider)
         return
     with writing(connection_id, epoch, CONNECTED):
@@ -88,8 +189,3 @@ def _renew(connection_id: str, epoch: int, provider: base.Provider, subscription
             .where(Subscription.connection_id == connection_id, Subscription.provider_id == subscription_id)
             .values(expires_at=made.expires_at, renew_at=made.expires_at - RENEW)
         )
-
-
-def _forget(connection_id: str, epoch: int) -> None:
-    with writing(connection_id, epoch, CONNECTED):
-        db.session.execute(delete(Subscription).where(Subscription.connection_id == connection_id))

@@ -8,7 +8,8 @@
 PLAN is a folder. A file `<connection id>` in it holds `<step> <when> <signal>`; the process that comes to that instant
 renames the file to `<connection id>.fired` and sends itself the signal. The product is wrapped here and knows nothing
 of it. `when` is one of: `before` the step's effect; `after` it, its outcome not noted yet; `locked`, in the middle of
-noting it; `noted`, when only the engine has not noted it yet.
+noting it; `noted`, when only the engine has not noted it yet. A file `subscribe` or `write_event` holding
+`answer after <signal>` is for the instant between Microsoft's answer to that call, whoever makes it, and our own note.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 from portal import create_app  # noqa: F401 - the whole product is imported before it is wrapped
 from portal.db import db
 from portal.durable import executors
+from portal.providers.outlook.outlook import OutlookProvider
 from portal.workflows import disconnect
 
 PLAN = Path(sys.argv[1])
@@ -85,6 +87,21 @@ def around(name: str, keep: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return kept
 
 
+def wrap_the_answers() -> None:
+    """Around the calls that make something at Microsoft."""
+    for name in ("subscribe", "write_event"):
+        setattr(OutlookProvider, name, answered(name, getattr(OutlookProvider, name)))
+
+
+def answered(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def made(*anything: Any) -> Any:
+        answer = call(*anything)
+        die_if_planned(name, "answer", "after")
+        return answer
+
+    return made
+
+
 def drop_the_first_claim() -> None:
     """As when the database is lost between claiming a run and beginning it: claimed, and nobody is at it."""
     import dbos._queue
@@ -104,6 +121,7 @@ def drop_the_first_claim() -> None:
 def main() -> None:
     wrap_the_click()
     wrap_the_steps()
+    wrap_the_answers()
     kind, more = sys.argv[2], sys.argv[3:]
     if kind == "worker-elsewhere":
         executors.machine = lambda: "elsewhere~000000000000"

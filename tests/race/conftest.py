@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 from portal import create_app, durable
 from portal.db import db
 from portal.parts import parts
-from portal.workflows import tokens
+from portal.workflows import intent, tokens
 from tests.conftest import _at as at_server
 from tests.conftest import make_settings
 from tests.door import Door
@@ -77,6 +78,7 @@ def _open(app: Flask) -> Iterator[Theatre]:
         stack.enter_context(locks.watching(db.engine))  # after that point
         event.listen(Session, "before_commit", commits)
         patch.setattr(tokens, "time", SimpleNamespace(sleep=lambda _seconds: theatre.pause("sleep")))
+        patch.setattr(intent, "SETTLES", timedelta(0))  # else a disconnection waits for a thread whose turn never comes
         patch.setattr(durable, "pause", lambda _seconds, _topic="": theatre.pause("wait"))
         try:
             yield theatre

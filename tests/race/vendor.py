@@ -205,6 +205,11 @@ class Vendor:
             self.ours[event.transaction_id] = event.mark
         return event.transaction_id
 
+    def find_event(self, access_token: str, mark: str) -> str | None:
+        with self._call("find_event"):
+            self._check(access_token)
+            return next((event_id for event_id, its in self.ours.items() if its == mark), None)
+
     def remove_event(self, access_token: str, event_id: str) -> str | None:
         with self._call("remove_event"):
             self._check(access_token)

@@ -19,7 +19,7 @@ from portal.workflows.subscribe import CLIENT_STATE
 from tests.world import Visitor, World
 
 ADELE, MEGAN = "adele@contoso.example", "megan@outlook.example"
-ADDRESS = "/webhooks/outlook-calendar"
+ADDRESS = "/webhooks/outlook-calendar/mark"
 
 
 def true_note(**more: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def test_what_is_too_big_is_refused(world: World, anybody: Visitor) -> None:
 
 
 def test_another_integration_is_404(anybody: Visitor) -> None:
-    assert anybody.client.post("/webhooks/fax-machine", query_string={"validationToken": "x"}).status_code == 404
+    assert anybody.client.post("/webhooks/fax-machine/mark", query_string={"validationToken": "x"}).status_code == 404
 
 
 @pytest.mark.parametrize("kind", ["missed", "reauthorizationRequired", "a word of next year"])

@@ -33,6 +33,8 @@ OUTLOOK = "outlook-calendar"
 MEMBERS = ("alice@northwind.example", "bob@northwind.example")
 ACCOUNTS = ("adele@contoso.example", "megan@outlook.example")
 PICK = st.integers(0, 5)
+LOSABLE = ("/v1.0/subscriptions", "/v1.0/me/*events")
+"""Where something is made at Microsoft."""
 
 # Rules are offered only when they can do something: else most of a life would be spent on nothing.
 if_connected = precondition(lambda self: self.connected)
@@ -263,9 +265,13 @@ class Life(RuleBasedStateMachine):
     def enable_or_disable(self, account: str, enabled: bool) -> None:
         self.microsoft.desk("PATCH", f"accounts/{account}", enabled=enabled)
 
-    @rule(endpoint=st.sampled_from(["subscriptions", "token", "graph"]), times=st.integers(1, 3))
-    def be_unavailable(self, endpoint: str, times: int) -> None:
-        self.microsoft.breaks("status", endpoint, status=503, times=times)
+    @rule(what=st.sampled_from(["subscriptions", "token", "graph", *LOSABLE]), times=st.integers(1, 3))
+    def be_unavailable(self, what: str, times: int) -> None:
+        """Do nothing and say so; or do what was asked for, which nobody ever hears of."""
+        if what in LOSABLE:
+            self.microsoft.desk("POST", "faults", kind="drop_after", method="POST", path=what, times=1)
+        else:
+            self.microsoft.breaks("status", what, status=503, times=times)
 
     @rule()
     def be_available_again(self) -> None:

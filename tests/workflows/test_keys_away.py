@@ -118,7 +118,7 @@ def test_microsoft_is_asked_to_deliver_again(world: World) -> None:
     db.session.rollback()
     note = {"subscriptionId": named, "clientState": "x", "changeType": "updated", "resource": "x"}
     with away():
-        answer = world.visitor().client.post("/webhooks/outlook-calendar", json={"value": [note]})
+        answer = world.visitor().client.post("/webhooks/outlook-calendar/mark", json={"value": [note]})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
 
 

@@ -347,7 +347,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("connection_id", sa.String(length=32), nullable=False),
         sa.Column("meeting_id", sa.String(length=32), nullable=False),
-        sa.Column("provider_id", sa.String(length=512), nullable=False),
+        sa.Column("provider_id", sa.String(length=512), nullable=True),
         sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["connection_id"], ["connections.id"], name=op.f("fk_placements_connection_id_connections")
@@ -376,7 +376,7 @@ def upgrade() -> None:
         "subscriptions",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("connection_id", sa.String(length=32), nullable=False),
-        sa.Column("provider_id", sa.String(length=64), nullable=False),
+        sa.Column("provider_id", sa.String(length=64), nullable=True),
         sa.Column("client_state_sealed", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("renew_at", sa.DateTime(timezone=True), nullable=False),

@@ -6,7 +6,7 @@ https://learn.microsoft.com/graph/api/resources/event
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from portal.providers.base import NewEvent
 from portal.providers.outlook import shape
@@ -35,6 +35,18 @@ def write(caller: Caller, access_token: str, calendar_id: str, event: NewEvent) 
     }
     path = f"/v1.0/me/calendars/{quote(calendar_id, safe='')}/events"
     return shape.identifier(read_object(caller.call(access_token, "POST", path, "write event", body)), "id")
+
+
+def find(caller: Caller, access_token: str, mark: str) -> str | None:
+    """The event that carries our mark, in whatever calendar it is now.
+
+    https://learn.microsoft.com/graph/api/singlevaluelegacyextendedproperty-get
+    """
+    quoted = mark.replace("'", "''")
+    wanted = f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARK}' and ep/value eq '{quoted}')"
+    query = urlencode({"$filter": wanted, "$select": "id", "$top": "1"}, quote_via=quote, safe="$")
+    found = shape.items(caller.get(access_token, f"/v1.0/me/events?{query}", "find event"))
+    return shape.identifier(found[0], "id") if found else None
 
 
 def remove(caller: Caller, access_token: str, event_id: str) -> str | None:
