@@ -52,6 +52,8 @@ class Disconnection(Base):
     # And what reached us afterwards, thrown away: notifications that the vendor still sent.
     late_notifications: Mapped[int] = mapped_column(default=0)
     last_notification_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    late_lapses_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Until when a token may live that was won, and dropped, when the receipt was signed already."""
     keys_rewritten_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When the key was gone and the key database rewritten: by the disconnection itself, or by the daily watch."""
     member: Mapped[Member] = relationship(foreign_keys=[member_id])

@@ -295,6 +295,8 @@ def _note_end(disconnection_id: str, name: str, ended: Ended) -> None:
             ended.request_ids,
         )
         row.link, row.link_title, row.trouble, row.ended_at = ended.link, ended.link_title, None, clock.now()
+        if name == end_notifications.end_notifications.__name__:
+            db.session.get_one(Disconnection, disconnection_id).subscription_ends_at = ended.subscription_ends_at
     if name == STEPS[-1].name:
         _close(disconnection_id)
     _tell(disconnection_id)
@@ -303,7 +305,8 @@ def _note_end(disconnection_id: str, name: str, ended: Ended) -> None:
 
 def _close(disconnection_id: str) -> None:
     """Write the receipt and the end of the disconnection, in the transaction of the last step."""
-    disconnection = db.session.get_one(Disconnection, disconnection_id, populate_existing=True)
+    # Locked: a token that is told of at this very moment stands on the receipt, or beside it as one that came later.
+    disconnection = db.session.get_one(Disconnection, disconnection_id, populate_existing=True, with_for_update=True)
     if disconnection.finished_at is None:
         disconnection.finished_at = clock.now()
         words = {step.name: (step.title, step.promise) for step in STEPS}

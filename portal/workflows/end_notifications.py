@@ -99,14 +99,16 @@ def give_up(work: Work, trouble: str) -> Ended:
     connection_id = work.row().connection_id
     known, unanswered = _known(connection_id), _unanswered(connection_id)
     row = work.row()
-    until = row.subscription_ends_at = _latest(row, [*known.values(), *unanswered])
+    until = _latest(row, [*known.values(), *unanswered])
     if known:
         told = f"We have no word that our subscription was deleted; it ends by itself by {at(until)}."
     elif unanswered:
         told = _perhaps(until)
     else:
-        return Ended(FAILED, f"{trouble} We could not look for subscriptions; any of ours ends by {at(until)}.")
-    return Ended(EXPIRES, f"{trouble} {told} {THROWN_AWAY}", len(known) + len(unanswered))
+        detail = f"{trouble} We could not look for subscriptions; any of ours ends by {at(until)}."
+        return Ended(FAILED, detail, subscription_ends_at=until)
+    detail = f"{trouble} {told} {THROWN_AWAY}"
+    return Ended(EXPIRES, detail, len(known) + len(unanswered), subscription_ends_at=until)
 
 
 def _lapsing(work: Work, ended: AccessEnded) -> Ended:
@@ -114,18 +116,18 @@ def _lapsing(work: Work, ended: AccessEnded) -> Ended:
     connection_id = work.row().connection_id
     known, unanswered = _known(connection_id), _unanswered(connection_id)
     row = work.row()
-    until = row.subscription_ends_at = _latest(row, [*known.values(), *unanswered])
-    db.session.commit()
+    until = _latest(row, [*known.values(), *unanswered])
+    db.session.rollback()
     ids = [ended.request_id] if ended.request_id else []
     if known:
         told = f"so we could not delete our subscription. It ends by itself by {at(until)}."
-        return Ended(
-            EXPIRES, f"Microsoft no longer lets us in, {told} {THROWN_AWAY}", len(known) + len(unanswered), ids
-        )
+        detail = f"Microsoft no longer lets us in, {told} {THROWN_AWAY}"
+        return Ended(EXPIRES, detail, len(known) + len(unanswered), ids, subscription_ends_at=until)
     if unanswered:
-        return Ended(EXPIRES, f"Microsoft no longer lets us in. {_perhaps(until)} {THROWN_AWAY}", len(unanswered), ids)
+        detail = f"Microsoft no longer lets us in. {_perhaps(until)} {THROWN_AWAY}"
+        return Ended(EXPIRES, detail, len(unanswered), ids, subscription_ends_at=until)
     detail = f"We know of no subscription of ours there; one that we were never told of ends by {at(until)}."
-    return Ended(DONE, f"Microsoft no longer lets us in. {detail}", 0, ids)
+    return Ended(DONE, f"Microsoft no longer lets us in. {detail}", 0, ids, subscription_ends_at=until)
 
 
 def _perhaps(until: datetime) -> str:

@@ -36,7 +36,8 @@ def remember(work: Work) -> None:
     row = work.row()
     connection_id, forget_at = row.connection_id, row.started_at + LIFE + GRACE
     asked = select(Subscription.provider_id, Subscription.client_state_sealed, Subscription.expires_at)
-    held = db.session.execute(asked.where(Subscription.connection_id == connection_id)).all()
+    named = Subscription.provider_id.is_not(None)  # others were asked for, and never answered
+    held = db.session.execute(asked.where(Subscription.connection_id == connection_id, named)).all()
     db.session.rollback()
     marks = {}
     for provider_id, sealed, expires_at in held:
@@ -44,7 +45,7 @@ def remember(work: Work) -> None:
             client_state = parts().vault.open(connection_id, CLIENT_STATE, sealed)
         except CannotOpen:
             continue
-        marks[_mark(provider_id, client_state)] = max(forget_at, expires_at + GRACE)
+        marks[_mark(str(provider_id), client_state)] = max(forget_at, expires_at + GRACE)
     for mark, until in marks.items():
         db.session.merge(EndedSubscription(mark=mark, disconnection_id=work.id, forget_at=until))
     db.session.commit()

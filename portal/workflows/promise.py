@@ -17,7 +17,11 @@ from portal.workflows import tokens
 
 @dataclass(frozen=True)
 class Ended:
-    """How a step ended. `detail` is one sentence for people; it names no mailbox."""
+    """How a step ended. `detail` is one sentence for people; it names no mailbox.
+
+    Whatever goes with an outcome stands here and is written with it, or not at all: a twin of the run, thawed when the
+    step has long ended, changes nothing.
+    """
 
     outcome: str
     detail: str
@@ -25,6 +29,7 @@ class Ended:
     request_ids: list[str] = field(default_factory=list)
     link: str | None = None
     link_title: str | None = None
+    subscription_ends_at: datetime | None = None
 
 
 class Work:

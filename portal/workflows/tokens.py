@@ -49,7 +49,10 @@ def keep(connection: Connection, tokens: Tokens, *, signed_in: bool = False) -> 
 
 
 def tell(connection_id: str, lapses_at: datetime) -> None:
-    """Let the receipt, now or later, name the last moment of a token, as part of the caller's transaction."""
+    """Let the receipt name the last moment of a token, as part of the caller's transaction.
+
+    One that comes when the receipt is signed, since the answer to a call was under way for so long, is told beside it.
+    """
     held, told = Token.lapses_at, Disconnection.lapses_at
     db.session.execute(
         update(Token)
@@ -62,6 +65,14 @@ def tell(connection_id: str, lapses_at: datetime) -> None:
         .where(Disconnection.connection_id == connection_id, Disconnection.finished_at.is_(None))
         .where(told.is_(None) | (told < lapses_at))
         .values(lapses_at=lapses_at)
+        .execution_options(synchronize_session="fetch")
+    )
+    late = Disconnection.late_lapses_at
+    db.session.execute(
+        update(Disconnection)
+        .where(Disconnection.connection_id == connection_id, Disconnection.finished_at.is_not(None))
+        .where(told.is_(None) | (told < lapses_at), late.is_(None) | (late < lapses_at))
+        .values(late_lapses_at=lapses_at)
         .execution_options(synchronize_session="fetch")
     )
 

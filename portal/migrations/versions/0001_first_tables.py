@@ -203,6 +203,7 @@ def upgrade() -> None:
         sa.Column("check_finding", sa.String(length=20), nullable=True),
         sa.Column("late_notifications", sa.Integer(), nullable=False),
         sa.Column("last_notification_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("late_lapses_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("keys_rewritten_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_disconnections_member_id_members")),
         sa.ForeignKeyConstraint(
