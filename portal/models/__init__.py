@@ -16,6 +16,7 @@ from portal.models.disconnection_step import DisconnectionStep
 from portal.models.ended_subscription import EndedSubscription
 from portal.models.entry import Entry
 from portal.models.executor import Executor
+from portal.models.limit_window import LimitWindow
 from portal.models.live_event import LiveEvent
 from portal.models.meeting import Meeting
 from portal.models.member import Member
@@ -43,6 +44,7 @@ __all__ = [
     "EndedSubscription",
     "Entry",
     "Executor",
+    "LimitWindow",
     "LiveEvent",
     "Meeting",
     "Member",

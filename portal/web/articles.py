@@ -76,9 +76,12 @@ def explaining(topic: str) -> str:
 
 
 def fitting(path: str, topics: Collection[str]) -> tuple[Article, ...]:
-    """The two or three that fit best: about what is the matter, then those for the page."""
+    """The three that fit best: about what is the matter, beside what is read, for the page, else the first of all."""
     about = [article for article in all_articles() if article.about & set(topics)]
-    return tuple(dict.fromkeys([*about[:2], *for_page(path)]))[:3]
+    reading = find(path.removeprefix("/help/"))
+    beside = reading.related() if reading else ()
+    fits = dict.fromkeys([*about[:2], *beside, *for_page(path), *all_articles()])
+    return tuple(article for article in fits if article != reading)[:3]
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,7 @@
-"""Limits on what can be guessed or flooded: failed sign-ins, and messages to support. Reading is never limited."""
+"""Limits on what can be guessed or flooded: failed sign-ins, and messages to support. Reading is never limited.
+
+All processes count together, in the database (limits_storage.py).
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from flask_login import current_user
 from limits import parse
 
 from portal.web.htmx import wants_fragment
+from portal.web.limits_storage import DatabaseStorage
 
-limiter = Limiter(key_func=get_remote_address, storage_uri="memory://", strategy="moving-window")
+limiter = Limiter(
+    key_func=get_remote_address, storage_uri=f"{DatabaseStorage.STORAGE_SCHEME[0]}://", strategy="moving-window"
+)
 
 
 def setup(app: Flask) -> None:
-    """Counts are kept in this process: several processes together allow several times as much."""
+    """No headers: they would tell a guesser how many guesses are left."""
     app.config.setdefault("RATELIMIT_HEADERS_ENABLED", False)
     limiter.init_app(app)
 

@@ -14,18 +14,25 @@ LINK = re.compile(
 )
 STRONG = re.compile(r"\*\*(\S(?:[^*\n]*\S)?)\*\*")
 SLANTED = re.compile(r"(?<![\w*])\*(\S(?:[^*\n]*\S)?)\*(?![\w*])")
+BREAK = re.compile(r"</p>|</li>|<br>")
 POINT = re.compile(r"^[-*] +(.*)$")
 
 
 def setup(app: Flask) -> None:
-    """Give templates the filter `plain_markdown`."""
+    """Give templates the filters `plain_markdown` and `one_line`."""
     app.add_template_filter(plain_markdown)
+    app.add_template_filter(one_line)
 
 
 def plain_markdown(text: str) -> Markup:
     """Paragraphs, `- ` lists, **strong**, *slanted*, `code`, and links, whose host is shown when it is not ours."""
     blocks = (_block(block.splitlines()) for block in re.split(r"\n\s*\n", text.replace("\r", "").strip()) if block)
     return Markup("").join(blocks)
+
+
+def one_line(text: str) -> str:
+    """The words alone, in one line: for a list."""
+    return Markup(BREAK.sub(" ", plain_markdown(text))).striptags()  # noqa: S704 - escaped above
 
 
 def _block(lines: list[str]) -> Markup:

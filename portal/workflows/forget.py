@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 
 from portal import clock, durable
 from portal.db import db
-from portal.models import Attachment, Conversation, Entry, LiveEvent, SelfCheck
+from portal.models import Attachment, Conversation, Entry, LimitWindow, LiveEvent, SelfCheck
 from portal.parts import parts
 from portal.workflows.conversation import entries, locked, tell
 
@@ -32,6 +32,13 @@ def forget_old() -> int:
 def forget_live_events() -> None:
     """Events that every process has long heard."""
     db.session.execute(delete(LiveEvent).where(LiveEvent.at < clock.now() - timedelta(minutes=5)))
+    db.session.commit()
+
+
+@durable.every("forget_limits", "23 * * * *")
+def forget_limits() -> None:
+    """Counts of limits whose time is over."""
+    db.session.execute(delete(LimitWindow).where(LimitWindow.until < clock.now()))
     db.session.commit()
 
 

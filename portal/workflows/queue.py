@@ -23,10 +23,21 @@ from portal.models import (
 )
 from portal.models import conversation as states
 from portal.models.connection import CONNECTING
+from portal.models.entry import MESSAGE
 from portal.workflows import again
+from portal.workflows.conversation import mine, person_of
 
 WAITING, MINE, ALL, CLOSED = "waiting", "mine", "all", "closed"
 SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Row:
+    """A conversation in a queue: `said` is its last message, `unread` how many of the person's nobody has read yet."""
+
+    conversation: Conversation
+    said: Entry | None
+    unread: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class Known:
     """Each with the steps that can be tried again, and why none can be, or ""."""
     check: SelfCheck | None
     activities: list[Activity]
+    others: list[Row]  # their other conversations, the latest first
 
 
 @dataclass
@@ -50,8 +62,12 @@ class ArticleRow:
     conversations: int = 0
 
 
-def look(which: str, supporter_id: str, words: str = "") -> list[Conversation]:
+def look(which: str, supporter_id: str, words: str = "") -> list[Row]:
     """One queue: the longest waiting first, else the latest first. `words` search all of them."""
+    return _rows(_chosen(which, supporter_id, words))
+
+
+def _chosen(which: str, supporter_id: str, words: str) -> list[Conversation]:
     found = select(Conversation).options(joinedload(Conversation.member).joinedload(Member.business)).limit(SHOWN)
     if words:
         return list(db.session.scalars(found.where(_holds(words)).order_by(Conversation.last_at.desc())))
@@ -75,7 +91,7 @@ def know(conversation: Conversation) -> Known:
     """Look up what there is about the person of a conversation."""
     member_id = conversation.member_id
     if member_id is None:
-        return Known([], [], None, [])
+        return Known([], [], None, [], [])
     connections = select(Connection).where(Connection.member_id == member_id, Connection.state != CONNECTING)
     ended = select(Disconnection).where(Disconnection.member_id == member_id)
     return Known(
@@ -92,7 +108,27 @@ def know(conversation: Conversation) -> Known:
                 select(Activity).where(Activity.member_id == member_id).order_by(Activity.at.desc()).limit(8)
             )
         ),
+        others=_rows([each for each in mine(person_of(conversation)) if each.id != conversation.id][:5]),
     )
+
+
+def _rows(conversations: list[Conversation]) -> list[Row]:
+    """Two questions for all of them together, however many there are."""
+    ids = [each.id for each in conversations]
+    message = Entry.kind == MESSAGE, Entry.conversation_id.in_(ids)
+    last = func.max(Entry.number).label("last")
+    latest = select(Entry.conversation_id, last).where(*message).group_by(Entry.conversation_id).subquery()
+    is_latest = (Entry.conversation_id == latest.c.conversation_id) & (Entry.number == latest.c.last)
+    said = select(Entry).join(latest, is_latest).options(joinedload(Entry.author))
+    unread = (
+        select(Entry.conversation_id, func.count())
+        .join(Conversation, Conversation.id == Entry.conversation_id)
+        .where(*message, Entry.by_support.is_(False), Entry.number > Conversation.support_read)
+        .group_by(Entry.conversation_id)
+    )
+    entries = {each.conversation_id: each for each in db.session.scalars(said)}
+    counts = dict(db.session.execute(unread).all())
+    return [Row(each, entries.get(each.id), counts.get(each.id, 0)) for each in conversations]
 
 
 def articles() -> dict[str, ArticleRow]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -88,6 +89,14 @@ class Listener(threading.Thread):
         return float(found[0]) - after
 
 
+def post(surfer: Surfer, path: str, **fields: str) -> int:
+    """A bare POST with the CSRF token of the page at hand; its status."""
+    field = surfer.soup.find("input", {"name": "csrf_token"})
+    assert field is not None
+    data = {"csrf_token": str(field["value"]), **fields}  # type: ignore[index]
+    return surfer.session.post(f"{surfer.url}{path}", data=data, timeout=20, allow_redirects=False).status_code
+
+
 def test_a_message_reaches_a_page_of_another_process_within_a_second(demo: Demo, second: str) -> None:
     alice, sam = Surfer(demo.url), Surfer(second)
     alice.sign_in(ALICE)
@@ -106,6 +115,48 @@ def test_a_message_reaches_a_page_of_another_process_within_a_second(demo: Demo,
     sam.press("Send the answer", text="to the other", kind="message")
     assert here.heard("live-chat", began) < 5
     assert "to the other" in alice.get("/chat").get_text()
+
+
+def test_limits_of_visitors_and_of_sign_ins_count_across_processes(demo: Demo, second: str) -> None:
+    def ask(url: str) -> int:
+        visitor = Surfer(url)
+        visitor.get("/help?page=/sign-in")
+        fields = {"text": "I cannot sign in.", "reply_to": "me@example.com", "page": "/sign-in"}
+        return post(visitor, "/chat/messages", **fields)
+
+    def guess(url: str) -> int:
+        visitor = Surfer(url)
+        visitor.get("/sign-in")
+        return post(visitor, "/sign-in", email=ALICE, password="wrong")
+
+    for act, stored in ((ask, 303), (guess, 422)):
+        assert [act(url) for url in (demo.url, second, demo.url, second, demo.url)] == [stored] * 5
+        assert (act(second), act(demo.url)) == (429, 429), "the sixth, whichever process is asked"
+
+
+def test_support_sees_at_one_process_who_is_here_at_another(demo: Demo, second: str) -> None:
+    alice, sam = Surfer(demo.url), Surfer(second)
+    alice.sign_in(ALICE)
+    sam.sign_in(SAM)
+    alice.get("/chat")
+    alice.press("Send", text="Hello")
+    sam.get("/support")
+    link = sam.soup.select_one("#queue a.help-link")
+    assert link is not None
+    desk, began = Listener(sam), time.monotonic()
+    browser = HTTPConnection(alice.url.removeprefix("http://"), timeout=60)  # one whose socket can really be closed
+    cookies = "; ".join(f"{each.name}={each.value}" for each in alice.session.cookies)
+    browser.request("GET", "/live", headers={"Cookie": cookies})
+    page = browser.getresponse()
+    assert page.read(1)
+    post(alice, "/chat/here", page="/integrations/outlook-calendar")
+    desk.heard("live-person-", began)
+    assert "Alice is here, on the Outlook Calendar card." in sam.get(str(link["href"])).get_text()
+    began = time.monotonic()
+    page.close()
+    browser.close()
+    until(lambda: "Alice left a moment ago." in sam.get(str(link["href"])).get_text(), "the end is noticed", 60)
+    desk.heard("live-person-", began)
 
 
 def test_a_kill_in_the_middle_of_sending_loses_and_doubles_nothing(demo: Demo) -> None:

@@ -186,3 +186,7 @@ def test_writing_needs_a_token(reader: Visitor) -> None:
     for path in (f"{GUIDE}/answer", f"{GUIDE}/seen", "/chat/messages"):
         assert reader.client.post(path, data={"face": "happy"}).status_code == 400
         assert reader.client.post(path, data={"face": "happy"}, headers=HTMX).status_code == 400
+
+
+def test_a_visitor_is_offered_three_articles_in_the_help_centre(anybody: Visitor) -> None:
+    assert len(anybody.get("/help/panel?page=/help", htmx=True).select("#help-found a.help-link")) == 3

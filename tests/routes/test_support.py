@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import select
+from datetime import timedelta
 
+import pytest
+from sqlalchemy import event as watch
+from sqlalchemy import select, update
+
+from portal import clock
 from portal.db import db
 from portal.models import Activity, Conversation, Disconnection, Entry, Member
 from portal.models.entry import EVENT
@@ -82,6 +86,60 @@ def test_queues(sam: Visitor, which: str) -> None:
     assert shown() is (which in ("mine", "all"))
     sam.post(f"{at()}/close")
     assert shown() is (which in ("closed", "all"))
+
+
+def test_a_row_shows_what_was_said_last_and_what_is_unread(world: World, sam: Visitor, alice: Visitor) -> None:
+    def row() -> str:
+        found = sam.get("/support?queue=all").select_one("#queue a.help-link")
+        assert found is not None
+        return found.get_text(" ", strip=True)
+
+    here = at()
+    alice.post("/chat/messages", text="**Still** hangs,\n\n- and\n- hangs.", conversation=here.rsplit("/", 1)[1])
+    assert "2 new Still hangs, and hangs. Waits since" in row()
+    assert "from Manage Integrations" in row()
+    sam.get(here)
+    sam.post(f"{here}/read", number="1")
+    assert "1 new" in row()
+    sam.get(here)
+    sam.post(f"{here}/messages", text="Looks like a proxy.", kind="note")
+    assert "Still hangs" in row(), "a note among supporters is no message"
+    sam.get(here)
+    sam.post(f"{here}/messages", text="Let me <b>look</b>.", kind="message", seen="9")
+    assert "Sam: Let me <b>look</b>." in row()
+    assert "new" not in row()
+
+
+def test_two_conversations_of_one_person_are_told_apart(sam: Visitor, alice: Visitor) -> None:
+    first = at()
+    db.session.execute(update(Conversation).values(started_at=clock.now() - timedelta(days=2)))
+    db.session.commit()
+    alice.post("/chat/messages", text="And one more thing.", page="/agenda", sent_as="second")
+    rows = [each.get_text(" ", strip=True) for each in sam.get("/support").select("#queue a.help-link")]
+    assert len(rows) == 2
+    begun = [row.partition("begun ")[2].partition(" · ")[0] for row in rows]
+    assert begun[0] != begun[1]
+    assert ["It hangs." in row for row in rows] == [True, False]
+    assert [row.rpartition(" from ")[2] for row in rows] == ["Manage Integrations", "Agenda"]
+    sam.get(first)
+    link = sam.soup.select_one("#others-title ~ ul a")
+    assert link is not None
+    assert "And one more thing." in link.get_text()
+    assert str(link["href"]) != first
+
+
+def test_a_queue_asks_no_more_the_longer_it_is(world: World, sam: Visitor, alice: Visitor) -> None:
+    def statements() -> int:
+        seen: list[str] = []
+        watch.listen(db.engine, "before_cursor_execute", count := lambda *args: seen.append(args[2]))
+        sam.get("/support?queue=all")
+        watch.remove(db.engine, "before_cursor_execute", count)
+        return len(seen)
+
+    before = statements()
+    for number in range(4):
+        alice.post("/chat/messages", text=f"No. {number}", page="/agenda", sent_as=f"n{number}")
+    assert statements() == before
 
 
 @pytest.mark.parametrize(("words", "found"), [("hangs", 1), ("ANSEL", 1), ("northwind.ex", 1), ("100%", 0), ("_", 0)])

@@ -64,3 +64,19 @@ def test_the_panel_offers_what_suits_the_page() -> None:
     offered = [article.slug for article in articles.for_page("/connections/1/disconnect")]
     assert "disconnect-outlook-calendar" in offered
     assert articles.for_page("/somewhere/else")
+
+
+@pytest.mark.parametrize("path", ["/help", "/chat", "/sign-in", "/somewhere", "/help/disconnect-outlook-calendar"])
+@pytest.mark.parametrize("topics", [{"visitor"}, set(), {"not_connected"}, {"token_expired"}])
+def test_three_are_offered_everywhere_and_none_that_is_being_read(path: str, topics: set[str]) -> None:
+    offered = articles.fitting(path, topics)
+    assert len(offered) == len(set(offered)) == 3
+    assert path not in [f"/help/{article.slug}" for article in offered]
+    if topics:
+        assert offered[0].about & topics
+
+
+def test_beside_an_article_stand_those_that_are_related() -> None:
+    reading = articles.find("disconnect-outlook-calendar")
+    assert reading is not None
+    assert articles.fitting("/help/disconnect-outlook-calendar", set()) == reading.related()[:3]

@@ -48,6 +48,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_executors")),
     )
     op.create_table(
+        "limit_windows",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("hits", sa.JSON(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_limit_windows")),
+    )
+    with op.batch_alter_table("limit_windows", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_limit_windows_until"), ["until"], unique=False)
+
+    op.create_table(
         "live_events",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("to", sa.String(length=80), nullable=False),
@@ -524,6 +534,10 @@ def downgrade() -> None:
 
     op.drop_table("members")
     op.drop_table("live_events")
+    with op.batch_alter_table("limit_windows", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_limit_windows_until"))
+
+    op.drop_table("limit_windows")
     op.drop_table("executors")
     op.drop_table("counters")
     op.drop_table("businesses")
