@@ -75,6 +75,7 @@ def worker() -> None:
 
 
 keys = AppGroup("keys", help="The portal's own keys.")
+"""Found without an application (pyproject.toml), as `demo` is: keys are made before there is any configuration."""
 
 
 @keys.command("rotate")

@@ -305,6 +305,17 @@ def test_a_generated_key_is_a_fresh_one(app) -> None:  # type: ignore[no-untyped
     assert {len(base64.b64decode(key, validate=True)) for key in keys} == {32}
 
 
+@pytest.mark.parametrize("app_named", [(), ("--app", "wsgi")])
+def test_a_key_is_generated_before_anything_is_configured(tmp_path: Path, app_named: tuple[str, ...]) -> None:
+    """Half-configured the portal does not start, and without a key it is half-configured."""
+    flask = Path(sys.executable).parent / "flask"
+    ran = subprocess.run([flask, *app_named, "keys", "generate"], cwd=tmp_path, env={}, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert len(base64.b64decode(ran.stdout.strip(), validate=True)) == 32
+    refused = subprocess.run([flask, *app_named, "keys", "list"], cwd=tmp_path, env={}, capture_output=True, text=True)
+    assert refused.returncode != 0, "this one looks into the key database"
+
+
 def test_rotate_and_list_tell_what_could_not_be_read(world) -> None:  # type: ignore[no-untyped-def]
     runner = world.app.test_cli_runner()
     vault = world.app.extensions["coordinoter"].vault
