@@ -65,7 +65,7 @@ def _write_down(answer: Response) -> Response:
             path=request.environ.get("sandbox.path", request.path),
             query=redact(request.query_string.decode(errors="replace")),
             body=_body(),
-            status=answer.status_code,
+            status=g.get("true_status", answer.status_code),
             account=person.address if person else "",
             request_id=request_id,
             client_request_id=client_id,

@@ -73,6 +73,18 @@ def test_half_an_answer(graph: Graph, desk: Desk) -> None:
         graph("GET", "me/calendars")
 
 
+@pytest.mark.parametrize("kind", ["half", "drop_after"])
+def test_an_answer_without_a_body_breaks_off_too(graph: Graph, desk: Desk, kind: str) -> None:
+    made = graph("POST", "me/events", json=event()).json()
+    order(desk, kind, endpoint="events", method="DELETE")
+    with pytest.raises(requests.ConnectionError):
+        graph("DELETE", f"me/events/{made['id']}")
+    assert desk("GET", "accounts/adele@contoso.example/events?subject=Kick-off") == [], "it was carried out"
+    deleted = next(each for each in desk("GET", "calls") if each["method"] == "DELETE")
+    assert (deleted["status"], deleted["fault"]) == (204, kind)
+    assert graph("DELETE", f"me/events/{made['id']}").status_code == 404
+
+
 def test_bodies_that_are_not_what_they_should_be(graph: Graph, desk: Desk) -> None:
     order(desk, "not_json")
     answer = graph("GET", "me/calendars")

@@ -7,7 +7,7 @@
 | delay | nothing but `delay` seconds (every other kind may have a delay too) |
 | drop | the connection closes, nothing was done |
 | drop_after | the request is carried out, and the connection closes instead of an answer |
-| half | the request is carried out, half of the answer arrives, the connection closes |
+| half | the request is carried out, half of the answer arrives (nothing of one without a body), the connection closes |
 | not_json | 200 with text that is not JSON, though it is labelled so |
 | wrong_json | 200 with JSON of another shape |
 | empty | 200 with an empty body |

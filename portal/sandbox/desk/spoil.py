@@ -19,6 +19,9 @@ from ..records.desk import Fault
 AFTER = {"delay", "drop_after", "half", "content_type", "drip"}
 
 
+NO_BODY = {204, 304}
+
+
 def instead(fault: Fault) -> Response:
     headers = dict(fault.headers)
     if fault.kind == "throttle":
@@ -75,7 +78,11 @@ def spoil(answer: Response) -> Response:
     if fault is None or fault.kind not in AFTER or answer.is_streamed:
         return answer
     body = answer.get_data()
-    if fault.kind == "content_type":
+    if fault.kind in {"half", "drop_after"} and answer.status_code in NO_BODY:
+        # Such an answer is all head, and Werkzeug sends that before it looks for a body: let it look first.
+        g.true_status, answer.status_code = answer.status_code, 200
+        answer.response, answer.direct_passthrough = _hang_up([]), True
+    elif fault.kind == "content_type":
         answer.content_type = fault.content_type or "text/html"
     elif fault.kind == "drip":
         answer.response, answer.direct_passthrough = _drip(body, fault.delay or 0.2), True
