@@ -24,6 +24,7 @@ from portal.models.placement import Placement
 from portal.models.presence import Presence
 from portal.models.receipt import Receipt
 from portal.models.self_check import SelfCheck
+from portal.models.sign_in import SignIn
 from portal.models.subscription import Subscription
 from portal.models.token import Token
 
@@ -52,6 +53,7 @@ __all__ = [
     "Presence",
     "Receipt",
     "SelfCheck",
+    "SignIn",
     "Subscription",
     "Token",
 ]

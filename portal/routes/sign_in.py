@@ -13,10 +13,10 @@ from sqlalchemy.orm import joinedload
 from portal.config import Settings
 from portal.db import db
 from portal.models import Member
-from portal.web.guards import public
+from portal.web.guards import SIGN_IN, public
 from portal.web.limits import begin_sign_in, end_sign_in, failed_sign_ins_by_address
 from portal.web.redirects import own_path
-from portal.workflows.sign_in import check_password
+from portal.workflows import sign_in as workflow
 
 bp = Blueprint("sign_in", __name__)
 
@@ -40,20 +40,23 @@ def submit() -> ResponseReturnValue:
     """Check the password; a fresh session begins, so that nothing planted before the sign-in lives on."""
     email, after = request.form.get("email", "")[:254], own_path(request.form.get("next"))
     begin_sign_in()
-    member = check_password(email, request.form.get("password", "")[:200])
+    member = workflow.check_password(email, request.form.get("password", "")[:200])
     if member is None:
         page = render_template("sign_in/page.html", email=email, next=after, fault=WRONG, people=demo_people())
         return page, 422
     end_sign_in()
     session.clear()
+    sign_in_id = workflow.begin(member.id)
     login_user(member)
+    session[SIGN_IN] = sign_in_id
     return redirect(after, 303)
 
 
 @bp.post("/sign-out")
 @public
 def leave() -> ResponseReturnValue:
-    """Forget who this is. Repeating it does no harm."""
+    """End this sign-in, for copies of its cookie too; other browsers stay signed in. Repeating it does no harm."""
+    workflow.end(session.get(SIGN_IN, ""))
     logout_user()
     session.clear()
     return redirect("/sign-in", 303)

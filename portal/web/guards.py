@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from flask import Flask, abort, current_app, redirect, request, url_for
+from flask import Flask, abort, current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
+from sqlalchemy import select
 
 from portal.db import db
-from portal.models import Connection, Disconnection, Member
+from portal.models import Connection, Disconnection, Member, SignIn
 from portal.web.htmx import wants_fragment
 from portal.web.redirects import way_back
 
@@ -20,6 +21,9 @@ R = TypeVar("R")
 View = TypeVar("View", bound=Callable[..., Any])
 
 login_manager = LoginManager()
+
+SIGN_IN = "sign_in"
+"""Where the session cookie names the sign-in that it stands on (`models/sign_in.py`)."""
 
 
 def setup(app: Flask) -> None:
@@ -31,8 +35,9 @@ def setup(app: Flask) -> None:
 
 
 def load_member(member_id: str) -> Member | None:
-    """The member a session names, if there (still) is one."""
-    return db.session.get(Member, member_id)
+    """The member a session names, if there (still) is one, and its sign-in was not ended."""
+    signed_in = select(Member).join(SignIn, SignIn.member_id == Member.id)
+    return db.session.scalar(signed_in.where(SignIn.id == session.get(SIGN_IN, ""), Member.id == member_id))
 
 
 def public(view: View) -> View:

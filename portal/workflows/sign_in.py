@@ -1,17 +1,20 @@
-"""Sign in: is this the password of that account?"""
+"""Sign in: is this the password of that account? And sign out, which ends the session on our side."""
 
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from functools import lru_cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+from portal import clock, durable
 from portal.db import db
-from portal.models import Member
+from portal.models import Member, SignIn
 
+LASTS = timedelta(days=31)  # then the person signs in again
 hasher = PasswordHasher()
 _at_once = threading.Semaphore(4)
 """How many hashes are computed at a time: each takes 64 MiB on purpose, and anybody may ask for one."""
@@ -30,6 +33,27 @@ def check_password(email: str, password: str) -> Member | None:
     except (VerificationError, InvalidHashError):
         return None
     return db.session.get(Member, member_id) if member_id is not None else None
+
+
+def begin(member_id: str) -> str:
+    """Note that they are signed in; returns the name of this sign-in, for the session."""
+    row = SignIn(member_id=member_id)
+    db.session.add(row)
+    db.session.commit()
+    return row.id
+
+
+def end(sign_in_id: str) -> None:
+    """End one sign-in: its cookie opens nothing from here on. Repeating it does no harm."""
+    db.session.execute(delete(SignIn).where(SignIn.id == sign_in_id))
+    db.session.commit()
+
+
+@durable.every("forget_sign_ins", "11 3 * * *")
+def forget_old() -> None:
+    """Sign-ins that nobody has ended in time."""
+    db.session.execute(delete(SignIn).where(SignIn.started_at < clock.now() - LASTS))
+    db.session.commit()
 
 
 @lru_cache(maxsize=1)

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
@@ -52,9 +53,18 @@ def guest(demo: Demo, member_id: str) -> Guest:
     app.secret_key = key
     sign = SecureCookieSessionInterface().get_signing_serializer(app)
     assert sign is not None
-    made = Guest(sign.dumps({"_user_id": member_id, "_fresh": True, "csrf_token": raw}), _token(key, raw))
+    session = {"_user_id": member_id, "sign_in": _signed_in(demo, member_id), "_fresh": True, "csrf_token": raw}
+    made = Guest(sign.dumps(session), _token(key, raw))
     made.asks.cookies.set("coordinoter_session", made.cookie, domain="127.0.0.1")
     return made
+
+
+def _signed_in(demo: Demo, member_id: str) -> str:
+    name, now = new_id(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    with closing(sqlite3.connect(demo.var / "portal.sqlite3", timeout=30)) as connection:
+        connection.execute("INSERT INTO sign_ins (id, member_id, started_at) VALUES (?, ?, ?)", (name, member_id, now))
+        connection.commit()
+    return name
 
 
 def _token(key: str, raw: str) -> str:

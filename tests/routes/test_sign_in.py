@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select, update
 
+from portal import clock
+from portal.db import db
+from portal.models import Member, SignIn
 from portal.workflows import sign_in
 from tests.walker import Walker
 from tests.world import PASSWORD, Visitor, World
@@ -107,6 +112,50 @@ def test_a_session_from_before_the_sign_in_does_not_live_on(world: World) -> Non
     before = visitor.csrf()
     visitor.press("Sign in", email=ALICE, password=PASSWORD)
     assert visitor.csrf() != before
+
+
+def cookie_of(visitor: Visitor) -> str:
+    """The session cookie, as somebody could have copied it."""
+    found = visitor.client._client.get_cookie("coordinoter_session")  # type: ignore[attr-defined]
+    assert found is not None
+    return str(found.value)
+
+
+def with_cookie(world: World, cookie: str) -> int:
+    """What somebody with that cookie is answered at a page for members."""
+    thief = world.visitor()
+    thief.client._client.set_cookie("coordinoter_session", cookie)  # type: ignore[attr-defined]
+    return int(thief.client.get("/agenda").status_code)
+
+
+def test_a_copied_cookie_ends_with_the_sign_out_and_other_browsers_stay(world: World) -> None:
+    here, there = world.sign_in(ALICE), world.sign_in(ALICE)
+    copied = cookie_of(here)
+    assert with_cookie(world, copied) == 200, "until then it is as good as the original"
+    here.get("/")
+    here.press("Sign out")
+    assert with_cookie(world, copied) == 303
+    there.get("/agenda")
+
+
+def test_a_sign_in_is_no_other_member_s(world: World) -> None:
+    """Names of sign-ins are in signed cookies; were one moved to another's, it would not fit."""
+    alice = world.sign_in(ALICE)
+    with alice.client._client.session_transaction() as session:  # type: ignore[attr-defined]
+        session["_user_id"] = db.session.scalar(select(Member.id).where(Member.email == "bob@northwind.example"))
+        db.session.rollback()
+    assert alice.client.get("/agenda").status_code == 303
+
+
+def test_old_sign_ins_are_swept_up(world: World) -> None:
+    alice, bob = world.sign_in(ALICE), world.sign_in("bob@northwind.example")
+    of_alice = select(Member.id).where(Member.email == ALICE).scalar_subquery()
+    old = clock.now() - timedelta(days=32)
+    db.session.execute(update(SignIn).where(SignIn.member_id == of_alice).values(started_at=old))
+    db.session.commit()
+    sign_in.forget_old()
+    assert alice.client.get("/agenda").status_code == 303
+    bob.get("/agenda")
 
 
 def test_whoever_is_signed_in_goes_straight_on(alice: Visitor) -> None:

@@ -265,6 +265,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_self_checks_member_id"), ["member_id"], unique=False)
 
     op.create_table(
+        "sign_ins",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("member_id", sa.String(length=32), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_sign_ins_member_id_members")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_ins")),
+    )
+    with op.batch_alter_table("sign_ins", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sign_ins_member_id"), ["member_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_sign_ins_started_at"), ["started_at"], unique=False)
+
+    op.create_table(
         "calendars",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("connection_id", sa.String(length=32), nullable=False),
@@ -489,6 +501,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_calendars_connection_id"))
 
     op.drop_table("calendars")
+    with op.batch_alter_table("sign_ins", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_ins_started_at"))
+        batch_op.drop_index(batch_op.f("ix_sign_ins_member_id"))
+
+    op.drop_table("sign_ins")
     with op.batch_alter_table("self_checks", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_self_checks_member_id"))
 
