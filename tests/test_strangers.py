@@ -28,8 +28,8 @@ STRANGERS = ("charlie@fabrikam.example", "bob@northwind.example", "dana@northwin
 OWNED = {"connection_id", "disconnection_id", "conversation_id", "image_id"}
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"0" * 50
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
-# The stream and the counters never stand still; the engine's own sign of life belongs to nobody.
-RESTLESS = {"executors", "counters", "live_events"}
+# The stream and the counters never stand still; the engine's sign of life is nobody's; who looks has signed in.
+RESTLESS = {"executors", "counters", "live_events", "sign_ins"}
 STREAM, DESK = "/live", "/support"
 SECRET = "What Alice told support"
 

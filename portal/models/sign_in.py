@@ -17,5 +17,5 @@ class SignIn(Base):
     __tablename__ = "sign_ins"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    member_id: Mapped[str] = mapped_column(ForeignKey("members.id"), index=True)
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id", ondelete="CASCADE"), index=True)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now, index=True)
