@@ -18,6 +18,10 @@ from portal.durable.start import NAME, VERSION
 
 logger = logging.getLogger("portal.durable")
 
+LOOKS = {"disconnect": 0.1}
+"""Seconds between two looks for new runs: somebody sits before a disconnection. Each look costs work, idle or not."""
+LOOK = 0.5  # for the others
+
 RUNS = 500  # runs of one kind begun in one process: a thread each, most of them waiting
 
 
@@ -61,7 +65,7 @@ def launch(app: Flask, *, queues: tuple[str, ...] = ("disconnect", "sync")) -> N
     DBOS(config=config)
     DBOS.launch()
     for queue in queues:
-        DBOS.register_queue(queue, worker_concurrency=RUNS, polling_interval_sec=0.1)
+        DBOS.register_queue(queue, worker_concurrency=RUNS, polling_interval_sec=LOOKS.get(queue, LOOK))
     DBOS.apply_schedules(
         [{"schedule_name": name, "workflow_fn": tick, "schedule": cron} for name, cron, tick in runs.schedules]
     )

@@ -18,7 +18,7 @@ COPIES = 10
 CHUNK = 100  # connections in one transaction
 
 
-def crowd(pattern_id: str, number: int) -> Iterator[tuple[str, str]]:
+def crowd(pattern_id: str, number: int, *, name: str) -> Iterator[tuple[str, str]]:
     """So many connections like the pattern, with its tokens; yields the ids of each connection and its member."""
     pattern = db.session.get_one(Connection, pattern_id)
     member, token = pattern.member, db.session.get_one(Token, pattern_id)
@@ -29,7 +29,7 @@ def crowd(pattern_id: str, number: int) -> Iterator[tuple[str, str]]:
     db.session.rollback()
     made: list[tuple[str, str]] = []
     for at in range(number):
-        one = Member(business_id=business, email=f"crowd{at}@northwind.example", name=f"C {at}", password_hash=hashed)
+        one = Member(business_id=business, email=f"{name}.{at}@northwind.example", name=f"C {at}", password_hash=hashed)
         db.session.add(one)
         db.session.flush()
         connection = Connection(member_id=one.id, connected_at=clock.now(), last_sync_at=clock.now(), **same)

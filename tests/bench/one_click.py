@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -22,6 +22,7 @@ PER_CALL = 0.1  # seconds that Microsoft takes, where it takes its time
 MANY = 12  # meetings of ours in the person's calendar, which they want removed
 AT_ONCE = 4  # calls that Microsoft allows a mailbox at a time
 BOUND = 1.25
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -40,28 +41,62 @@ def measure(samples: int) -> bool:
     return all(kept)
 
 
+@dataclass
+class Pairs:
+    """The same disconnection twice in a row, Microsoft answering at once and taking its time, again and again.
+
+    Each pair is its own baseline: a machine that is busy for a while slows both halves of it.
+    """
+
+    prompt: list[Click] = field(default_factory=list)
+    slow: list[Click] = field(default_factory=list)
+
+    def more(self, town: Town, number: int, *, remove_meetings: bool = False) -> None:
+        """Measure so many more pairs."""
+        for _ in range(number):
+            self.prompt.append(_click(town, remove_meetings=remove_meetings))
+            self.slow.append(_click(town, per_call=PER_CALL, remove_meetings=remove_meetings))
+
+    def on_top(self) -> float:
+        """Seconds that Microsoft's taking its time costs."""
+        return statistics.median(
+            slow.seconds - prompt.seconds for prompt, slow in zip(self.prompt, self.slow, strict=True)
+        )
+
+    def calls(self) -> int:
+        """How many calls one of them makes."""
+        return round(statistics.median(click.calls for click in self.slow))
+
+
 def _of(kind: str, samples: int) -> bool:
     with measured(kind) as town:
         town.sandbox()
         town.web(engine=True, planned=True)
         town.settle(1)
         _click(town)  # the first one warms up
-        prompt = [_click(town) for _ in range(samples)]
-        slow = [_click(town, per_call=PER_CALL) for _ in range(max(3, samples // 3))]
+        plain, many = Pairs(), Pairs()
+        for _ in range(ROUNDS):  # what is missed in one round is judged again with more pairs
+            plain.more(town, samples // 2)
+            if plain.on_top() <= BOUND * plain.calls() * PER_CALL:
+                break
         _plan_meetings(town)
-        many = [_click(town, per_call=PER_CALL, remove_meetings=True) for _ in range(2)]
-    at_once, taking_time, with_many = map(_median, (prompt, slow, many))
-    share = statistics.median(each.committing / each.seconds for each in prompt)
-    calls, path = slow[0].calls, slow[0].calls + math.ceil((many[0].calls - slow[0].calls) / AT_ONCE)
-    bounds = BOUND * calls * PER_CALL + at_once, BOUND * path * PER_CALL + at_once
+        for _ in range(ROUNDS):
+            many.more(town, max(3, samples // 4), remove_meetings=True)
+            path = plain.calls() + math.ceil((many.calls() - plain.calls()) / AT_ONCE)
+            if many.on_top() <= BOUND * path * PER_CALL:
+                break
+    share = statistics.median(each.committing / each.seconds for each in plain.prompt)
+    slowly, bounds = f"{PER_CALL * 1000:.0f} ms each", (BOUND * plain.calls() * PER_CALL, BOUND * path * PER_CALL)
     table(
-        f"Click to confirmation on {kind}, engine in the web process (medians; {samples} clicks)",
-        ("Microsoft answers", "seconds", "at most", "calls", "on the path", "commits", "share of commits"),
-        ("at once", at_once, "-", prompt[0].calls, prompt[0].calls, prompt[0].commits, f"{share:.0%}"),
-        (f"in {PER_CALL * 1000:.0f} ms", taking_time, bounds[0], calls, calls, slow[0].commits, "-"),
-        (f"so, {MANY} meetings to remove", with_many, bounds[1], many[0].calls, path, many[0].commits, "-"),
+        f"Click to confirmation on {kind}, engine in the web process (medians; {len(plain.prompt)} pairs of clicks)",
+        ("Microsoft answers", "seconds", "on top", "at most", "calls", "on the path", "commits", "share of commits"),
+        ("at once", _median(plain.prompt), "-", "-", plain.calls(), "-", plain.prompt[0].commits, f"{share:.0%}"),
+        (f"in {slowly}", _median(plain.slow), plain.on_top(), bounds[0], plain.calls(), plain.calls(), "-", "-"),
+        (f"at once, {MANY} meetings to remove", _median(many.prompt), "-", "-", many.calls(), "-", "-", "-"),
+        (f"in {slowly}, so many", _median(many.slow), many.on_top(), bounds[1], many.calls(), path, "-", "-"),
     )
-    return _kept("100 ms per call", taking_time, bounds[0]) & _kept("many meetings", with_many, bounds[1])
+    kept = _kept("100 ms per call", plain.on_top(), bounds[0])
+    return _kept("many meetings", many.on_top(), bounds[1]) and kept
 
 
 def _median(clicks: list[Click]) -> float:
@@ -69,8 +104,7 @@ def _median(clicks: list[Click]) -> float:
 
 
 def _kept(what: str, seconds: float, bound: float) -> bool:
-    if seconds > bound:
-        print(f"  MISSED: {what}: {seconds:.2f} s is more than {bound:.2f} s")
+    print(f"  {'kept' if seconds <= bound else 'MISSED'}: {what}: {seconds / bound:.2f} of what is allowed")
     return seconds <= bound
 
 

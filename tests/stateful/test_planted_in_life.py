@@ -62,7 +62,7 @@ def subscription_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def receipt_forgotten(patch: pytest.MonkeyPatch) -> None:
     """The last step ends, and nothing is handed over."""
-    patch.setattr(receipt, "write", lambda *_: None)
+    patch.setattr(receipt, "write", lambda *_, **__: None)
 
 
 PLANTED = [
