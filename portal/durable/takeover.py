@@ -20,6 +20,8 @@ from portal.durable.start import ALIVE, client, enqueue
 logger = logging.getLogger("portal.durable")
 
 OWED_EVERY = 3  # looks
+LOOKS, LOOKS_AT_MOST = 2, 15
+"""Looks, a heartbeat apart, after which a claimed run that nobody here is at counts as lost: usually, and at most."""
 GRACE = 3 * executors.HEARTBEAT  # seconds in which the others may show themselves after we were away ourselves
 ROW_ID = 32  # a run's id begins with the id of the row that it is for (see `portal.db.new_id`)
 
@@ -29,7 +31,7 @@ class Look:
 
     def __init__(self, engine: Engine, me: str) -> None:
         self._engine, self._me = engine, me
-        self._idle: set[str] = set()
+        self._idle: dict[str, int] = {}  # run to the number of looks in which nobody here was at it
         self._lacking: dict[str, set[str]] = defaultdict(set)
         self._looks = 0
         self._last = self._trust_from = 0.0
@@ -59,12 +61,16 @@ class Look:
     def _resume_idle(self, pending: list[WorkflowStatus]) -> None:
         """Runs that this process claimed but is not at: the database was lost in the middle of the claim.
 
-        One that has just begun or ended looks the same for a moment, so it takes two looks to tell.
+        One that has just begun or ended looks the same for a moment, so it takes two looks to tell. Hundreds that were
+        claimed at once are begun one after the other, which can take longer than that: as long as some of the waiting
+        have begun since the last look the others keep their turn, though not for ever.
         """
+        at_work = runs.at_work()
         ours = [run for run in pending if run.executor_id == self._me]
-        idle = {run.workflow_id for run in ours} - runs.at_work()
-        resume([run for run in ours if run.workflow_id in idle & self._idle])
-        self._idle = idle
+        being_begun = bool(self._idle.keys() & at_work)
+        self._idle = {id_: self._idle.get(id_, 0) + 1 for run in ours if (id_ := run.workflow_id) not in at_work}
+        enough = LOOKS_AT_MOST if being_begun else LOOKS
+        resume([run for run in ours if self._idle.get(run.workflow_id, 0) >= enough])
 
     def _start_owed(self, name: str, rows: list[str]) -> None:
         """Give rows that are owed a run, and have none in two looks, one again.

@@ -12,7 +12,7 @@ from portal import clock, durable
 from portal.db import db, make_engine, new_id
 from portal.durable import executors, forget, runs
 from portal.durable.start import client
-from portal.durable.takeover import GRACE, Look
+from portal.durable.takeover import GRACE, LOOKS_AT_MOST, Look
 from tests.world import World
 
 ME = "here~000000000000:1:1"
@@ -70,6 +70,20 @@ def test_a_run_that_we_claimed_and_are_not_at_takes_two_looks(look: Look) -> Non
     assert of(run_id)[0] == "PENDING", "it may only have begun or ended this very moment"
     look.around(clock.monotonic())
     assert of(run_id)[0] == "ENQUEUED"
+
+
+def test_a_large_claim_is_begun_one_after_the_other(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While runs of it begin, those whose turn has not come are not lost; one that never comes is taken in the end."""
+    lost, begun = begin(at=ME), [begin(at=ME) for _ in range(LOOKS_AT_MOST - 1)]
+    at_work = set[str]()
+    monkeypatch.setattr(runs, "at_work", lambda: at_work)
+    for run_id in begun:
+        look.around(clock.monotonic())
+        assert {of(each)[0] for each in (lost, *begun)} == {"PENDING"}
+        at_work.add(run_id)
+    look.around(clock.monotonic())
+    assert of(lost)[0] == "ENQUEUED"
+    assert {of(each)[0] for each in begun} == {"PENDING"}
 
 
 def test_a_run_that_we_are_at_is_left_alone(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
