@@ -26,6 +26,7 @@ OPEN = {"static", "sign_in.show", "sign_in.submit", "sign_in.leave", "health.che
     "chat.entries",
     "chat.unread",
     "chat.here",
+    "chat.presence",
     "chat.read",
     "chat.typing",
     "chat.image",
