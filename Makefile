@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo demo-reset test test-long lint check-browser bench bench-long clean
+.PHONY: help setup demo demo-reset test test-long lint check-browser bench bench-long pictures clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ bench: setup ## speed, as ratios against a baseline in the same run
 
 bench-long: setup ## the same with more clicks and 1,000 disconnections at once
 	@$(BIN)/python -m tests.bench --long
+
+pictures: check-browser ## take the pictures of the help articles again, from the demo world
+	@$(BIN)/python -m tests.pictures
 
 clean: ## remove .venv/ (var/ stays)
 	rm -rf .venv

@@ -12,6 +12,7 @@ from markdown import Markdown
 from markupsafe import Markup
 
 from portal.config import ROOT
+from portal.web.pictures import Pictures
 
 FOLDER = ROOT / "templates" / "help" / "articles"
 STEPS_MARK = Markup("<p>[[steps]]</p>")
@@ -94,7 +95,9 @@ def parse(slug: str, text: str) -> Article:
     """Front matter between two `---` lines, `name: value` each, then the Markdown."""
     _, head, body = text.split("---\n", 2)
     values = dict(line.split(": ", 1) for line in head.strip().splitlines())
-    reader = Markdown(extensions=["sane_lists", "tables", "toc"], extension_configs={"toc": {"toc_depth": "2-2"}})
+    reader = Markdown(
+        extensions=["sane_lists", "tables", "toc", Pictures()], extension_configs={"toc": {"toc_depth": "2-2"}}
+    )
     html = reader.convert(body)
     return Article(
         slug=slug,
