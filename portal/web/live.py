@@ -129,7 +129,7 @@ def end_on_signals(app: Flask) -> None:
             ours.end()
             if has_graceful_stop and got != signal.SIGTERM:
                 for each in stops:
-                    signal.signal(each, signal.SIG_IGN)
+                    signal.signal(each, _heard_already)  # SIG_IGN: Python complains of one that was on its way
                 sys.exit(0)
             if callable(before):
                 before(got, frame)
@@ -138,3 +138,7 @@ def end_on_signals(app: Flask) -> None:
                 signal.raise_signal(got)
 
         signal.signal(number, handle)
+
+
+def _heard_already(_number: int, _frame: FrameType | None) -> None:
+    """A second signal while the process ends."""
