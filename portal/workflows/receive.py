@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+from contextlib import suppress
 
 from sqlalchemy import delete, select, update
 
@@ -15,6 +16,7 @@ from portal.parts import parts
 from portal.providers.base import Notification, Rejected
 from portal.vault import CannotOpen, KeysAway
 from portal.workflows import late, sync
+from portal.workflows.epoch import Fenced, writing
 from portal.workflows.not_now import NotNow
 from portal.workflows.subscribe import CLIENT_STATE
 
@@ -67,15 +69,14 @@ def _judge(note: Notification) -> list[str]:
             )
         )
     )
-    if note.lifecycle == "subscriptionRemoved" and connection.state == CONNECTED:
-        db.session.execute(delete(Subscription).where(Subscription.id == row.id))
-        db.session.commit()
-    elif note.lifecycle == "reauthorizationRequired" and connection.state == CONNECTED:
-        # The token it was made with nears its end; the sync that follows brings a new one.
-        db.session.execute(update(Subscription).where(Subscription.id == row.id).values(renew_at=clock.now()))
-        db.session.commit()
-    else:
-        db.session.rollback()
+    this, connection_id, epoch = Subscription.id == row.id, connection.id, connection.epoch
+    db.session.rollback()
+    if note.lifecycle in ("subscriptionRemoved", "reauthorizationRequired"):
+        with suppress(Fenced), writing(connection_id, epoch, CONNECTED):
+            if note.lifecycle == "subscriptionRemoved":
+                db.session.execute(delete(Subscription).where(this))
+            else:  # the token it was made with nears its end; the sync that follows brings a new one
+                db.session.execute(update(Subscription).where(this).values(renew_at=clock.now()))
     return woken
 
 

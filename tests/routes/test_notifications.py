@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import event, func, select, text, update
 from werkzeug.test import TestResponse
 
 from portal import clock
@@ -15,6 +18,7 @@ from portal.db import db
 from portal.models import Connection, Subscription
 from portal.models.connection import DISCONNECTING
 from portal.parts import parts
+from portal.workflows import disconnect, receive
 from portal.workflows.subscribe import CLIENT_STATE
 from tests.world import Visitor, World
 
@@ -240,3 +244,57 @@ def test_a_mailbox_that_two_people_connected_wakes_both(world: World, anybody: V
     assert deliver(anybody, {"subscriptionId": provider_id, "clientState": state}).status_code == 202
     addresses = select(Connection.account_address).where(Connection.id.in_(wanted()))
     assert list(db.session.scalars(addresses)) == [ADELE, ADELE]
+
+
+def waiters() -> int:
+    """How many wait for somebody's lock on this database."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    found: int = db.session.execute(text(asked)).scalar_one()
+    db.session.rollback()
+    return found
+
+
+def until(true: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("lifecycle", ["subscriptionRemoved", "reauthorizationRequired"])
+def test_one_under_way_at_the_click_writes_nothing_after_it(both: World, lifecycle: str) -> None:
+    """Either it was before the click, which then waits for it and sees what it did, or it changes nothing."""
+    if db.engine.dialect.name != "postgresql":
+        return  # on SQLite one waits for the other from the first look on
+    both.connected()
+    connection = both.connection()
+    connection_id, member_id = connection.id, connection.member_id
+    body = json.dumps({"value": [true_note(lifecycleEvent=lifecycle)]}).encode()
+    seen: list[tuple[int, datetime | None]] = []
+
+    def look() -> tuple[int, datetime | None]:
+        found = (subscriptions(), db.session.scalar(select(Subscription.renew_at)))
+        db.session.rollback()
+        return found
+
+    def click() -> None:
+        with both.app.app_context():
+            disconnect.begin(connection_id, member_id)
+            seen.append(look())
+
+    def take() -> None:
+        with both.app.app_context():
+            receive.notifications("outlook-calendar", body)
+
+    delivering, clicking = threading.Thread(target=take), threading.Thread(target=click)
+    with db.engine.connect() as somebody:
+        somebody.execute(text("SELECT id FROM subscriptions FOR UPDATE"))
+        delivering.start()
+        until(lambda: waiters() == 1)
+        clicking.start()
+        until(lambda: bool(seen) or waiters() == 2)
+        somebody.rollback()
+    delivering.join(20)
+    clicking.join(20)
+    assert seen == [look()]
+    assert both.disconnection().subscriptions == subscriptions()
