@@ -81,7 +81,7 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
 
     Raises SignInRefused, StillDisconnecting, WrongAccount, NotNow and ProviderError.
     """
-    attempt_id, epoch, secrets = _redeem(member_id, integration, browser, answer.get("state", ""))
+    attempt_id, epoch, mended_id, secrets = _redeem(member_id, integration, browser, answer.get("state", ""))
     provider = parts().providers[integration]
     try:
         grant = provider.finish_sign_in(parts().settings.redirect_uri, answer, **secrets)
@@ -89,7 +89,7 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
             return _settle(attempt_id, epoch, grant)
         except (Fenced, StillDisconnecting, WrongAccount, KeysAway) as refused:
             if not tokens.dispose(provider, grant.tokens):
-                _tell_running(member_id, integration, grant)
+                _tell_running(member_id, integration, grant, mended_id)
             counters.add("tokens_disposed")
             if isinstance(refused, Fenced):
                 raise SignInRefused(SignInReason.EXPIRED) from None
@@ -104,21 +104,27 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
         _drop_attempt(attempt_id)
 
 
-def _tell_running(member_id: str, integration: str, grant: Grant) -> None:
-    """Tokens that a sign-in won and dropped stand on the receipt of the disconnection that made it drop them."""
+def _tell_running(member_id: str, integration: str, grant: Grant, mended_id: str | None) -> None:
+    """Tokens that a sign-in won and dropped stand on the receipt of the disconnection that made it drop them.
+
+    When that has ended meanwhile, nothing but the attempt itself says which connection a Reconnect was to mend.
+    """
     running = select(Connection.id).where(
         Connection.member_id == member_id,
         Connection.integration == integration,
         Connection.account_tenant == grant.account.tenant,
         Connection.account_subject == grant.account.subject,
     )
-    for connection_id in db.session.scalars(running).all():
+    for connection_id in {*db.session.scalars(running), *([mended_id] if mended_id else [])}:
         tokens.tell(connection_id, grant.tokens.expires_at)
     db.session.commit()
 
 
-def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple[str, int, dict[str, str]]:
-    """Spend the attempt, whatever comes of it: a second use of the same state finds nothing."""
+def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple[str, int, str | None, dict[str, str]]:
+    """Spend the attempt, whatever comes of it: a second use of the same state finds nothing.
+
+    Returns its id, its epoch, the connection that it is to mend, and its secrets.
+    """
     attempt = db.session.scalar(
         select(Connection)
         .where(
@@ -135,6 +141,7 @@ def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple
         db.session.rollback()
         raise SignInRefused(SignInReason.EXPIRED)
     sealed, epoch, attempt_id = attempt.sign_in_sealed, attempt.epoch, attempt.id
+    mended_id = attempt.replaces_id
     attempt.sign_in_state_hash = attempt.sign_in_sealed = None
     db.session.commit()
     try:
@@ -143,7 +150,7 @@ def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple
         raise SignInRefused(SignInReason.EXPIRED) from None
     except KeysAway:
         raise NotNow from None
-    return attempt_id, epoch, secrets
+    return attempt_id, epoch, mended_id, secrets
 
 
 def _settle(attempt_id: str, epoch: int, grant: Grant) -> Connection:

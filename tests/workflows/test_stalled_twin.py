@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from portal.db import db
 from portal.models import Connection, Disconnection, Receipt, Token
 from portal.parts import parts
-from portal.providers.base import AccessEnded, AccessReason
+from portal.providers.base import AccessEnded, AccessReason, Grant
 from portal.workflows import disconnect, erase, sync, tokens
 from tests.world import World
 
@@ -193,3 +194,29 @@ def test_a_sync_frozen_within_its_transaction_makes_no_key_when_it_thaws(
         sync.read_changes(old)
     all_is_well(meanwhile, old)
     assert db.session.scalar(select(Connection.id).where(Connection.id == old)) is None
+
+
+def test_a_reconnect_that_comes_back_after_the_end_is_told_beside_the_receipt(both: World, monkeypatch: Patch) -> None:
+    """The account that the tokens are for is known nowhere any more; the attempt knew which connection it was for."""
+    alice = both.connected()
+    connection = both.connection()
+    connection_id, member_id = connection.id, connection.member_id
+    tokens.needs_attention(connection_id, connection.epoch, AccessReason.CONSENT_WITHDRAWN)
+    provider = parts().providers["outlook-calendar"]
+    honest, won = provider.finish_sign_in, list[datetime]()
+
+    def slow(*args: Any, **more: Any) -> Grant:
+        grant = honest(*args, **more)
+        won.append(grant.tokens.expires_at + timedelta(hours=2))
+        with both.app.app_context():
+            disconnect.begin(connection_id, member_id)
+            both.work()
+            assert both.disconnection().is_finished()
+            db.session.rollback()
+        return replace(grant, tokens=replace(grant.tokens, expires_at=won[0]))
+
+    monkeypatch.setattr(provider, "finish_sign_in", slow)
+    alice.get("/integrations/outlook-calendar")
+    alice.press("Reconnect", follow=False)
+    alice.come_back(ADELE)
+    assert both.disconnection().late_lapses_at == won[0]
