@@ -58,10 +58,12 @@ def ask(row: Disconnection, name: str, supporter: Member, reason: str) -> str:
 
 
 def _found_out_after(step: DisconnectionStep, row: Disconnection) -> list[DisconnectionStep]:
-    """Whether our access is still honoured has to be found out anew once it was withdrawn anew."""
-    if step.name != "withdraw_access":
-        return []
-    return [each for each in row.steps if each.name == "try_the_old_token" and each.outcome is not None]
+    """Whether our access is still honoured, and until when, has to be found out anew.
+
+    It may be withdrawn now, and whatever asks the provider may be issued a further token.
+    """
+    probe = [each for each in row.steps if each.name == "try_the_old_token" and each.outcome is not None]
+    return [each for each in probe if each is not step]
 
 
 def _lock(row: Disconnection) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from portal import clock
 from portal.db import db
 from portal.models import Activity, Business, Conversation, Disconnection, DisconnectionStep, Entry, Member, Receipt
 from portal.models.entry import EVENT
-from portal.workflows import again, desk, disconnect, receipt
+from portal.parts import parts
+from portal.providers.base import Tokens
+from portal.workflows import again, desk, disconnect, promise, receipt
 from portal.workflows.conversation import Message, Person, Refused, start
 from portal.workflows.disconnect import carry_out
 from tests.world import CLIENT_ID, World
@@ -194,6 +198,27 @@ def test_what_was_withdrawn_anew_is_tried_anew(hanging: World) -> None:
     told = account(hanging)
     assert told["withdraw_access"]["outcome"] == "Done"
     assert "did not accept our old token" in told["try_the_old_token"]["detail"]
+
+
+def test_what_a_step_tried_again_was_issued_is_told(hanging: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receipt must not name a last moment that was the last one before."""
+    provider = parts().providers["outlook-calendar"]
+    honest = provider.refresh
+
+    def longer(token: str) -> Tokens:
+        won = honest(token)
+        return replace(won, expires_at=won.expires_at + timedelta(hours=2))
+
+    hanging.microsoft.mend()
+    assert try_(hanging, "try_the_old_token") is None
+    hanging.microsoft.desk("POST", f"accounts/{ADELE}/expire-tokens", kinds=["access"])
+    monkeypatch.setattr(provider, "refresh", longer)
+    retry(hanging, "end_notifications")
+    told = account(hanging)
+    lapses_at = hanging.disconnection().lapses_at
+    assert lapses_at is not None
+    assert lapses_at > clock.now() + timedelta(hours=2)
+    assert promise.at(lapses_at) in told["try_the_old_token"]["detail"]
 
 
 def test_a_waiting_step_is_only_hurried(hanging: World) -> None:
