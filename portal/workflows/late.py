@@ -36,8 +36,7 @@ def remember(work: Work) -> None:
     row = work.row()
     connection_id, forget_at = row.connection_id, row.started_at + LIFE + GRACE
     asked = select(Subscription.provider_id, Subscription.client_state_sealed, Subscription.expires_at)
-    named = Subscription.provider_id.is_not(None)  # others were asked for, and never answered
-    held = db.session.execute(asked.where(Subscription.connection_id == connection_id, named)).all()
+    held = db.session.execute(asked.where(Subscription.connection_id == connection_id)).all()
     db.session.rollback()
     marks = {}
     for provider_id, sealed, expires_at in held:
@@ -45,7 +44,7 @@ def remember(work: Work) -> None:
             client_state = parts().vault.open(connection_id, CLIENT_STATE, sealed)
         except CannotOpen:
             continue
-        marks[_mark(str(provider_id), client_state)] = max(forget_at, expires_at + GRACE)
+        marks[_mark(provider_id, client_state)] = max(forget_at, expires_at + GRACE)
     for mark, until in marks.items():
         db.session.merge(EndedSubscription(mark=mark, disconnection_id=work.id, forget_at=until))
     db.session.commit()
@@ -57,10 +56,9 @@ def note(notes: Iterable[Notification]) -> None:
     if not notes:
         return
     counters.add("late_notifications", len(notes))
-    marks = Counter(_mark(name, each.client_state) for each in notes for name in (each.subscription_id, None))
-    numbers = Counter[str]()
-    for mark, disconnection_id in _whose(set(marks)).items():
-        numbers[disconnection_id] += marks[mark]
+    marks = [[_mark(name, each.client_state) for name in (each.subscription_id, None)] for each in notes]
+    whose = _whose({mark for either in marks for mark in either})
+    numbers = Counter(whose[known[0]] for either in marks if (known := [mark for mark in either if mark in whose]))
     for disconnection_id, number in sorted(numbers.items()):
         row = db.session.get_one(Disconnection, disconnection_id, with_for_update=True, populate_existing=True)
         if not row.late_notifications:

@@ -14,6 +14,7 @@ from portal.db import db
 from portal.models import Activity, EndedSubscription, Subscription
 from portal.parts import parts
 from portal.workflows import counters, disconnect, late, receive
+from portal.workflows.promise import Work
 from portal.workflows.subscribe import CLIENT_STATE
 from tests.world import Visitor, World
 
@@ -144,3 +145,23 @@ def test_support_sees_it(world: World) -> None:
     sam = world.sign_in("sam@coordinoter.example")
     (link,) = {str(each["href"]) for each in sam.get("/support").select("a[href^='/support/conversations/']")}
     assert "Since then Microsoft has sent 1 more notification" in sam.get(link).get_text(" ", strip=True)
+
+
+def test_one_whose_making_was_never_answered_is_known_too(both: World) -> None:
+    both.connected()
+    notes = live_notes(both)
+    db.session.execute(update(Subscription).values(provider_id=None))
+    db.session.commit()
+    connection = both.connection()
+    row = disconnect.begin(connection.id, connection.member_id)
+    assert row is not None
+    for _ in range(2):  # from the second look on its name is known as well: it is one all the same
+        db.session.rollback()
+        late.remember(Work(row.id))
+        db.session.execute(update(Subscription).values(provider_id=notes[0]["subscriptionId"]))
+        db.session.commit()
+    assert db.session.scalar(select(func.count()).select_from(EndedSubscription)) == 2
+    db.session.rollback()
+    both.work()
+    deliver(notes)
+    assert both.disconnection().late_notifications == 1
