@@ -45,7 +45,7 @@ def end_notifications(work: Work) -> Ended:
             deleted.add(subscription_id)
 
         doomed = {each.id for each in found.values()} | known.keys()
-        trouble = at_once.for_each(sorted(doomed - deleted), end)
+        trouble = at_once.for_each(sorted(doomed - deleted), end, is_over=work.is_over)
         if trouble is not None:
             raise trouble
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from portal.db import db
+from portal import clock
+from portal.db import db, reads_only
 from portal.models import Disconnection
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE
@@ -47,6 +48,14 @@ class Work:
         slug = self.row().integration
         db.session.rollback()
         return parts().providers[slug]
+
+    def is_over(self) -> bool:
+        """Whether the time for trying is over: the deadline came, or the person wants to wait no longer."""
+        with reads_only():
+            row = self.row()
+            over = row.erase_now_at is not None or row.deadline_at <= clock.now()
+            db.session.rollback()
+        return over
 
     def with_access(self, call: Callable[[str], object]) -> None:
         """Do `call(access_token)`: the running disconnection alone may still use, and refresh, the tokens."""

@@ -74,7 +74,7 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
 def _write_one(
     connection_id: str, epoch: int, provider: Provider, calendar_id: str, meeting_id: str, event: NewEvent
 ) -> None:
-    used: list[str] = []
+    used, asked_at = list[str](), clock.now()
     first_time = _intend(connection_id, epoch, meeting_id)
     write = partial(_write, provider=provider, calendar_id=calendar_id, event=event, used=used)
     try:
@@ -86,11 +86,11 @@ def _write_one(
     try:
         _remember(connection_id, epoch, meeting_id, event_id)
     except Fenced:
-        # The person was told that nothing is written any more, and how many are there: take it back ourselves.
-        with suppress(ProviderError):
-            with suppress(Gone):
+        # While it was open, the disconnection found it, waits until it does, or tells that it may be there: what it
+        # told stays true. Later the disconnection may have looked too early: then we take it back ourselves.
+        if not intent.is_open(asked_at) and not _is_intended(connection_id, meeting_id):
+            with suppress(ProviderError):
                 provider.remove_event(used[-1], event_id)
-            _withdraw(connection_id, meeting_id)
         raise
 
 
@@ -108,6 +108,13 @@ def _intend(connection_id: str, epoch: int, meeting_id: str) -> bool:
             return True
         row.written_at = clock.now()
         return False
+
+
+def _is_intended(connection_id: str, meeting_id: str) -> bool:
+    """Whether our map still has it, so that a sync or the disconnection looks for it; the short read is over."""
+    found = db.session.scalar(select(Placement.id).where(*_of(connection_id, meeting_id)))
+    db.session.rollback()
+    return found is not None
 
 
 def _remember(connection_id: str, epoch: int, meeting_id: str, event_id: str) -> None:

@@ -42,14 +42,14 @@ def remove_our_meetings(work: Work) -> Ended:
                 request_ids.append(request_id)
                 left.discard(event_id)
 
-        trouble = at_once.for_each(left - kept, remove)
+        trouble = at_once.for_each(left - kept, remove, is_over=work.is_over)
         _forget_removed(work, left)
         if trouble is not None:
             raise trouble
 
     shut_out = bool(unknown and not left)
     try:
-        if not shut_out:
+        if left:  # else an earlier try removed them all
             work.with_access(remove_them)
     except AccessEnded:
         shut_out = True
@@ -95,7 +95,7 @@ def _settle(work: Work) -> int:
         def look(meeting_id: str) -> None:
             found[meeting_id] = provider.find_event(access, meeting_id)
 
-        trouble = at_once.for_each(unanswered.keys() - found.keys(), look)
+        trouble = at_once.for_each(unanswered.keys() - found.keys(), look, is_over=work.is_over)
         if trouble is not None:
             raise trouble
 

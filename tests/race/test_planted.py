@@ -62,7 +62,7 @@ def subscription_not_taken_back(patch: Patch) -> None:
 
 
 def meeting_not_taken_back(patch: Patch) -> None:
-    """A meeting that was written while the person confirmed stays in their calendar, and nobody says so."""
+    """A meeting that appeared when the disconnection had looked stays in their calendar, and nobody says so."""
 
     @contextmanager
     def nothing(*_: Any) -> Iterator[None]:
@@ -160,7 +160,7 @@ PLANTED = (
     Planted(kept_outside_of_the_guard, "refresh", "refresh: after", "refresh: before", STORED),
     Planted(losers_keep_quiet, "refresh, tokens can be revoked", "refresh: after", ALL, "access token lives at"),
     Planted(subscription_not_taken_back, "subscribe", "subscribe: before", "refresh: before", "lives at the vendor"),
-    Planted(meeting_not_taken_back, "push", "write_event: after", ALL, "meetings of ours at the vendor"),
+    Planted(meeting_not_taken_back, "push", "write_event: before", ALL, "meetings of ours at the vendor"),
     Planted(call_within_a_transaction, "refresh", "its end", ALL, "a transaction was open while"),
     Planted(receipt_written_anew, "second worker", "tell_you", ALL, "receipts_never_change"),
     Planted(erasing_does_not_fence, "second worker, thawed", "refresh: after", "erase_copies", "the key"),

@@ -42,6 +42,22 @@ def test_after_trouble_nothing_more_is_begun_and_what_was_done_is_known() -> Non
     assert len(done) < 1000
 
 
+def test_when_the_time_is_up_nothing_more_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(at_once, "LOOK_UP_EVERY", 0.0)
+    done: list[str] = []
+    trouble = at_once.for_each(map(str, range(100)), done.append, is_over=lambda: len(done) >= 10)
+    assert isinstance(trouble, at_once.TimeIsUp)
+    assert 10 <= len(done) <= 10 + at_once.AT_ONCE
+
+
+def test_what_breaks_a_call_comes_out() -> None:
+    def call(item: str) -> None:
+        raise ValueError(item)
+
+    with pytest.raises(ValueError, match=r"\d"):
+        at_once.for_each(map(str, range(10)), call)
+
+
 def test_many_subscriptions_of_ours_are_deleted_side_by_side(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than one is there only if Microsoft lets its own rule slip; what one try did, the next need not repeat."""
     world.connected()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from portal import clock
 from portal.db import db
-from portal.models import Calendar, Copy, Meeting, Placement, Receipt
+from portal.models import Calendar, Copy, Disconnection, Meeting, Placement, Receipt
 from portal.parts import parts
-from portal.workflows import disconnect, erase, push, sync, tokens
+from portal.workflows import at_once, disconnect, erase, intent, push, remove_our_meetings, sync, tokens
+from portal.workflows.promise import Work
 from tests.world import World
 
 ADELE = "adele@contoso.example"
@@ -136,6 +140,41 @@ def test_one_with_invited_people_is_left(both: World) -> None:
     assert "cancellation" in step["detail"]
 
 
+def test_what_an_earlier_try_removed_is_told_when_we_are_shut_out_since(both: World) -> None:
+    """A kill between the deed and its note, and then Microsoft no longer lets us in."""
+    both.connected()
+    choose(both)
+    number, connection = placed(), both.connection()
+    begun = disconnect.begin(connection.id, connection.member_id, remove_meetings=True)
+    assert begun is not None
+    remove_our_meetings.remove_our_meetings(Work(begun.id))
+    both.microsoft.desk("POST", f"accounts/{ADELE}/withdraw", tenant_wide=False)
+    both.microsoft.desk("POST", f"accounts/{ADELE}/expire-tokens", kinds=["access"])
+    both.work()
+    step = next(each for each in both.disconnection().steps if each.name == "remove_our_meetings")
+    assert (step.outcome, step.count) == ("Done", number), step.detail
+
+
+@pytest.mark.parametrize("column", ["deadline_at", "erase_now_at"])
+def test_a_slow_microsoft_holds_the_erasure_no_longer_than_a_silent_one(
+    both: World, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    """When the time is up, or the person waits no longer, what has not begun is left, and told."""
+    monkeypatch.setattr(at_once, "LOOK_UP_EVERY", 0.0)
+    both.connected()
+    choose(both)
+    number, connection = placed(), both.connection()
+    assert number > at_once.AT_ONCE
+    disconnect.begin(connection.id, connection.member_id, remove_meetings=True)
+    db.session.execute(update(Disconnection).values({column: clock.now()}))
+    db.session.commit()
+    both.work()
+    left = number - at_once.AT_ONCE
+    step = next(each for each in both.disconnection().steps if each.name == "remove_our_meetings")
+    assert (step.outcome, step.count, len(ours(both))) == ("LeftToYou", left, left), step.detail
+    assert step.detail.startswith(at_once.TimeIsUp.sentence)
+
+
 def test_microsoft_gone_leaves_them_to_the_person(both: World) -> None:
     both.connected()
     choose(both)
@@ -146,23 +185,54 @@ def test_microsoft_gone_leaves_them_to_the_person(both: World) -> None:
     assert "Outlook" in step["detail"]
 
 
-def test_what_was_under_way_at_the_click_is_taken_back(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def while_one_is_written(world: World, patch: pytest.MonkeyPatch, act: Callable[[], None], *, before: bool) -> None:
+    """`act` happens once in the middle of a write: before Microsoft has it, or before we have Microsoft's answer."""
+    provider = parts().providers[world.connection().integration]
+    db.session.rollback()
+    write, acted = provider.write_event, list[bool]()
+
+    def write_event(*anything: Any) -> str:
+        first, event_id = not acted, "" if before else write(*anything)
+        acted.append(True)
+        if first:
+            with world.app.app_context():
+                act()
+                db.session.rollback()
+        return write(*anything) if before else event_id
+
+    patch.setattr(provider, "write_event", write_event)
+    choose(world)
+
+
+def click(world: World, *, remove: bool, to_the_end: bool) -> None:
+    connection = world.connection()
+    disconnect.begin(connection.id, connection.member_id, remove_meetings=remove)
+    if to_the_end:
+        world.work()
+        assert world.disconnection().is_finished()
+
+
+@pytest.mark.parametrize("remove", [True, False])
+@pytest.mark.parametrize("to_the_end", [True, False])
+def test_one_under_way_at_the_click_is_told_as_it_is(
+    both: World, monkeypatch: pytest.MonkeyPatch, remove: bool, to_the_end: bool
+) -> None:
+    """Whether its answer comes before the disconnection has looked, or when the receipt is signed already."""
     both.connected()
-    connection = both.connection()
-    connection_id, member_id = connection.id, connection.member_id
-    provider = parts().providers[connection.integration]
-    write = provider.write_event
-
-    def write_and_click(*anything: Any) -> str:
-        event_id = write(*anything)
-        if both.connection().state == "connected":
-            disconnect.begin(connection_id, member_id)
-        db.session.rollback()
-        return event_id
-
-    monkeypatch.setattr(provider, "write_event", write_and_click)
-    choose(both)
+    while_one_is_written(both, monkeypatch, lambda: click(both, remove=remove, to_the_end=to_the_end), before=False)
+    body = json.loads(db.session.get_one(Receipt, both.disconnection().id).body)
+    (step,) = (each for each in body["steps"] if each["name"] == "remove_our_meetings")
     assert placed() == 0
+    assert (step["outcome"], step["count"], len(ours(both))) == ("Done", 1, 0 if remove else 1)
+
+
+def test_one_that_the_disconnection_looked_for_too_early_is_taken_back(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intent, "SETTLES", timedelta(0))
+    both.connected()
+    while_one_is_written(both, monkeypatch, lambda: click(both, remove=False, to_the_end=True), before=True)
+    assert both.disconnection().meetings == 0
     assert ours(both) == []
 
 
