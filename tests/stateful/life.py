@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,7 +18,7 @@ from flask.ctx import AppContext
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import select
 
-from portal.db import db
+from portal.db import db, reads_only
 from portal.models import Calendar, Connection, Disconnection, Member, Subscription
 from portal.models.connection import CONNECTED, CONNECTING
 from portal.parts import parts
@@ -26,7 +27,9 @@ from portal.vault import CannotOpen
 from portal.workflows import connect, disconnect, push, receive, sync, tokens, watch
 from portal.workflows.epoch import Fenced
 from portal.workflows.subscribe import CLIENT_STATE
+from tests import always
 from tests.always import Witness, living_access_tokens_are_known_or_told, subscriptions_at_the_vendor_are_known_or_told
+from tests.stateful.points import Points
 from tests.world import Microsoft, Visitor
 
 OUTLOOK = "outlook-calendar"
@@ -49,9 +52,12 @@ class Life(RuleBasedStateMachine):
     close: Callable[[Flask], None]
     microsoft: Microsoft
     finished: int  # disconnections that came to their end, over all lives
+    lives: int
+    interrupted: int  # times that somebody confirmed while something was under way
 
     @initialize()
     def begin(self) -> None:
+        type(self).lives += 1
         self.microsoft.reset()
         self.make = type(self).fresh()
         self.app: Flask | None = None
@@ -76,10 +82,14 @@ class Life(RuleBasedStateMachine):
         self.app = self.make()
         self.context = self.app.app_context()
         self.context.push()
+        self.points = Points(self.app)
+        self.watched = self.points.watched()
+        self.watched.__enter__()
 
     def _stop(self) -> None:
         assert self.app is not None
         assert self.context is not None
+        self.watched.__exit__(None, None, None)
         type(self).close(self.app)
         self.context.pop()
         self.app = self.context = None
@@ -153,22 +163,27 @@ class Life(RuleBasedStateMachine):
         self.leave(member, account, False, 0)
         if len(self.away) > before:
             self.come_back(before)
-        for pick in range(len(MEMBERS) * len(ACCOUNTS)):
-            self.sync(pick)
+        never = select(Connection.id).where(Connection.state == CONNECTED, Connection.last_sync_at.is_(None))
+        fresh = db.session.scalars(never).all()
+        db.session.rollback()
+        for connection_id in fresh:
+            self._sync(connection_id)
 
     @if_connected
     @rule(pick=PICK)
     def choose_a_calendar(self, pick: int) -> None:
         living = self._living(pick)
-        if living is None:
-            return
-        mine = select(Calendar.id).where(Calendar.connection_id == living[0], Calendar.is_default)
+        if living is not None:
+            self._push(*living)
+
+    def _push(self, connection_id: str, epoch: int) -> None:
+        mine = select(Calendar.id).where(Calendar.connection_id == connection_id, Calendar.is_default)
         calendar_id = db.session.scalars(mine).first()
         db.session.rollback()
         if calendar_id is not None:
-            push.choose(*living, calendar_id)
-            sync.want(living[0])
-            sync.sync(living[0])
+            with suppress(Fenced):
+                push.choose(connection_id, epoch, calendar_id)
+            self._sync(connection_id)
 
     @if_connected
     @rule(pick=PICK, remove=st.booleans())
@@ -192,17 +207,23 @@ class Life(RuleBasedStateMachine):
     @rule(pick=PICK)
     def sync(self, pick: int) -> None:
         living = self._living(pick)
-        if living is not None and sync.want(living[0]):
-            sync.sync(living[0])
+        if living is not None:
+            self._sync(living[0])
+
+    def _sync(self, connection_id: str) -> None:
+        if sync.want(connection_id):
+            sync.sync(connection_id)
 
     @if_connected
     @rule(pick=PICK)
     def refresh(self, pick: int) -> None:
         living = self._living(pick)
-        if living is None:
-            return
+        if living is not None:
+            self._refresh(*living)
+
+    def _refresh(self, connection_id: str, epoch: int) -> None:
         try:
-            tokens.access_token(*living, (CONNECTED,), not_this_one=True)
+            tokens.access_token(connection_id, epoch, (CONNECTED,), not_this_one=True)
         except (Fenced, ProviderError):
             db.session.rollback()
 
@@ -240,6 +261,48 @@ class Life(RuleBasedStateMachine):
     @rule()
     def watch_at_night(self) -> None:
         assert watch.watch()["rows"] == 0, "rows of no connection were left lying about"
+
+    # --- what falls into something else ---
+
+    @if_connected
+    @rule(pick=PICK, at=st.integers(0, 60), to_the_end=st.booleans())
+    def confirm_during_a_sync(self, pick: int, at: int, to_the_end: bool) -> None:
+        self._confirm_during(lambda connection_id, _epoch: self._sync(connection_id), pick, at, to_the_end)
+
+    @if_connected
+    @rule(pick=PICK, at=st.integers(0, 9), to_the_end=st.booleans())
+    def confirm_during_a_refresh(self, pick: int, at: int, to_the_end: bool) -> None:
+        self._confirm_during(self._refresh, pick, at, to_the_end)
+
+    @if_connected
+    @rule(pick=PICK, at=st.integers(0, 60), to_the_end=st.booleans())
+    def confirm_during_a_push(self, pick: int, at: int, to_the_end: bool) -> None:
+        self._confirm_during(self._push, pick, at, to_the_end)
+
+    def _confirm_during(self, work: Callable[[str, int], None], pick: int, at: int, to_the_end: bool) -> None:
+        """Somebody confirms while something is under way, between any two of its points; then it goes on."""
+        self._remember_secrets()
+        row = self._one(pick)
+        if row is None or not row.is_living():
+            return
+        connection_id, epoch, member_id = row.id, row.epoch, row.member_id
+        type(self).interrupted += 1
+        held, seen = set[tuple[object, ...]](), list[str]()
+
+        def confirm() -> None:
+            begun = disconnect.begin(connection_id, member_id)
+            running = begun.id if begun is not None else None
+            db.session.rollback()
+            with reads_only():
+                held.update(always.held(connection_id))
+                seen.extend(self.witness.look_back())
+            if to_the_end and running is not None:
+                disconnect.disconnect(running)
+
+        turns = self.points.interrupt(lambda: work(connection_id, epoch), at, confirm)
+        seen += [f"{each.name} broke: {each.error!r}" for each in turns.actors.values() if each.error is not None]
+        seen += [f"after the fence {row[0]} was written" for row in always.held(connection_id) - held]
+        assert not seen, "\n".join([*seen, turns.story()])
 
     # --- what Microsoft does ---
 
