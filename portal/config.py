@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -25,6 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com"
 MICROSOFT_GRAPH_URL = "https://graph.microsoft.com"
+
+LONGEST_CALL = 25.0
+"""Seconds. A call may wait as long for its turn and then take as long again; what it asked for counts as settled, and
+its lease as free, after 60 (workflows/intent.py, workflows/tokens.py)."""
 
 
 class ConfigError(Exception):
@@ -110,7 +115,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         demo=demo,
         engine=environ.get("PORTAL_ENGINE", "embedded") == "embedded",
         disconnect_deadline=_seconds(environ, "PORTAL_DISCONNECT_DEADLINE", 900),
-        remote_timeout=_seconds(environ, "PORTAL_REMOTE_TIMEOUT", 15),
+        remote_timeout=_seconds(environ, "PORTAL_REMOTE_TIMEOUT", 15, longest=LONGEST_CALL),
         mail_url=_mail(environ),
         mail_from=environ.get("PORTAL_MAIL_FROM", ""),
         metrics_token=environ.get("PORTAL_METRICS_TOKEN", ""),
@@ -209,13 +214,15 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").strip().lower() in {"1", "true", "yes"}
 
 
-def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(environ: Mapping[str, str], name: str, default: float, longest: float | None = None) -> float:
     try:
         value = float(environ.get(name) or default)
     except ValueError:
         value = -1
-    if value <= 0:
+    if not 0 < value < math.inf:  # nor "nan"
         raise ConfigError(f"{name} must be a number greater than zero.")
+    if longest is not None and value > longest:
+        raise ConfigError(f"{name} must be {longest:g} or less.")
     return value
 
 

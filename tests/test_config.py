@@ -58,6 +58,8 @@ def test_a_missing_setting_is_named(name: str) -> None:
         ("MICROSOFT_GRAPH_URL", "https://graph.microsoft.com/v1.0"),
         ("PORTAL_DATABASE_URL", "mysql://x/y"),
         ("PORTAL_DISCONNECT_DEADLINE", "soon"),
+        ("PORTAL_DISCONNECT_DEADLINE", "nan"),
+        ("PORTAL_REMOTE_TIMEOUT", "26"),
         ("PORTAL_DISCONNECT_DEADLINE", "-1"),
     ],
 )
