@@ -18,6 +18,7 @@ from portal.models.live_event import LiveEvent
 CHANNEL = "coordinoter_live"
 LOOK_AGAIN = "live-all"  # every part of a page asks for itself again
 ABOUT = "live-context"  # something is new of the person whom a supporter's page is about
+SIGNED_OUT = "live-signed-out"  # the sign-in that a stream stands on was ended: so does the stream
 SUPPORT = "support"  # the audience of every supporter
 EVERYBODY = "everybody"
 
@@ -34,6 +35,11 @@ class Event:
 def member(member_id: str) -> str:
     """The audience of all pages that one member has open."""
     return f"member:{member_id}"
+
+
+def sign_in(sign_in_id: str) -> str:
+    """The audience of all pages of one browser that is signed in."""
+    return f"sign-in:{sign_in_id}"
 
 
 def tell(session: Session, to: str, what: str, data: str = "") -> None:

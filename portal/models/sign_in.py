@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal import clock
 from portal.db import Base, UTCDateTime, new_id
+
+LASTS = timedelta(days=31)  # then the person signs in again
 
 
 class SignIn(Base):

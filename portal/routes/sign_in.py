@@ -45,6 +45,7 @@ def submit() -> ResponseReturnValue:
         page = render_template("sign_in/page.html", email=email, next=after, fault=WRONG, people=demo_people())
         return page, 422
     end_sign_in()
+    workflow.end(session.get(SIGN_IN, ""))  # a second tab that still showed the form: one sign-in per browser
     session.clear()
     sign_in_id = workflow.begin(member.id)
     login_user(member)

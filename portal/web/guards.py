@@ -11,8 +11,10 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 from sqlalchemy import select
 
+from portal import clock
 from portal.db import db
 from portal.models import Connection, Disconnection, Member, SignIn
+from portal.models.sign_in import LASTS
 from portal.web.htmx import wants_fragment
 from portal.web.redirects import way_back
 
@@ -35,8 +37,9 @@ def setup(app: Flask) -> None:
 
 
 def load_member(member_id: str) -> Member | None:
-    """The member a session names, if there (still) is one, and its sign-in was not ended."""
-    signed_in = select(Member).join(SignIn, SignIn.member_id == Member.id)
+    """The member a session names, if there (still) is one, and its sign-in was not ended and is not too old."""
+    recent = SignIn.started_at > clock.now() - LASTS
+    signed_in = select(Member).join(SignIn, SignIn.member_id == Member.id).where(recent)
     return db.session.scalar(signed_in.where(SignIn.id == session.get(SIGN_IN, ""), Member.id == member_id))
 
 

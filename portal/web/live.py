@@ -15,7 +15,7 @@ from functools import partial
 from types import FrameType
 from typing import Any, cast
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request, session
 from flask_login import current_user
 
 from portal import clock, live
@@ -23,6 +23,7 @@ from portal.config import Settings
 from portal.live import ears
 from portal.live.hub import Ended, Hub, Stream
 from portal.web import asker
+from portal.web.guards import SIGN_IN
 
 KEEP_ALIVE = 15.0  # seconds between two comments; how soon a vanished browser is noticed
 SPARE_FILES = 512  # for databases, calls to Microsoft, and requests that come and go
@@ -62,7 +63,7 @@ def audiences() -> list[str]:
     if not current_user.is_authenticated:
         name = asker.visitor()
         return [f"visitor:{name}"] if name else []
-    found = [live.member(current_user.id)]
+    found = [live.member(current_user.id), live.sign_in(session[SIGN_IN])]
     return [*found, live.SUPPORT] if current_user.is_support() else found
 
 
@@ -93,6 +94,8 @@ def _tell(of: Hub, stream: Stream, beat: Callable[[bool], None]) -> Iterator[str
             beat(True)
             for number, event in stream.wait(KEEP_ALIVE):
                 yield f"id: {number}\nevent: {event.what}\ndata: {' '.join(event.data.split())}\n\n"
+                if event.what == live.SIGNED_OUT:
+                    return
             yield ":\n\n"
     except Ended:
         return

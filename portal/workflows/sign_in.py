@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from functools import lru_cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, select
 
-from portal import clock, durable
+from portal import clock, durable, live
 from portal.db import db
 from portal.models import Member, SignIn
+from portal.models.sign_in import LASTS
 
-LASTS = timedelta(days=31)  # then the person signs in again
 hasher = PasswordHasher()
 _at_once = threading.Semaphore(4)
 """How many hashes are computed at a time: each takes 64 MiB on purpose, and anybody may ask for one."""
@@ -44,8 +43,9 @@ def begin(member_id: str) -> str:
 
 
 def end(sign_in_id: str) -> None:
-    """End one sign-in: its cookie opens nothing from here on. Repeating it does no harm."""
-    db.session.execute(delete(SignIn).where(SignIn.id == sign_in_id))
+    """End one sign-in, and the streams of its pages: its cookie opens nothing from here on. Repeating does no harm."""
+    if db.session.execute(delete(SignIn).where(SignIn.id == sign_in_id)).rowcount:  # type: ignore[attr-defined]
+        live.tell(db.session(), live.sign_in(sign_in_id), live.SIGNED_OUT)
     db.session.commit()
 
 

@@ -12,6 +12,15 @@
     document.addEventListener(name, () => (streaming = false));
   }
 
+  // Signed out in another tab: nothing stays on this one for the next person. A page in the background has no stream,
+  // and finds out as soon as it is looked at.
+  let leaving = false;
+  document.addEventListener("submit", (event) => {
+    leaving ||= event.target.getAttribute("action") === "/sign-out";
+  });
+  document.addEventListener("live-signed-out", () => leaving || window.location.reload());
+  document.addEventListener("htmx:sse:error", ({ detail }) => detail.status === 401 && window.location.reload());
+
   window.setInterval(() => {
     round += 1;
     if (document.hidden || (streaming && round % SAFETY)) return;

@@ -15,6 +15,7 @@ from portal import live
 from portal.db import db
 from portal.live import ears
 from portal.models import Conversation
+from portal.workflows import presence
 from tests.world import Visitor, World
 
 
@@ -133,6 +134,38 @@ def test_the_last_of_several_pages_counts(world: World, alice: Visitor) -> None:
             next(second)
         assert "is here" in sam.get(f"/support/conversations/{at}").get_text()
     assert "left a moment ago" in sam.get(f"/support/conversations/{at}").get_text()
+
+
+def test_a_stream_ends_with_its_sign_in_and_nobody_is_here_any_more(world: World, alice: Visitor) -> None:
+    alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
+    at, place = db.session.scalars(select(Conversation.id)).one(), "/support/conversations/"
+    db.session.rollback()
+    sam, elsewhere = world.sign_in("sam@coordinoter.example"), world.sign_in("alice@northwind.example")
+    with streaming(elsewhere) as other:
+        until(other, live.LOOK_AGAIN)
+        with streaming(alice) as chunks:
+            until(chunks, live.LOOK_AGAIN)
+            alice.post("/sign-out")
+            until(chunks, live.SIGNED_OUT)
+            assert next(chunks, b"") == b""
+        live.tell(db.session(), live.EVERYBODY, "live-news")
+        db.session.commit()
+        assert live.SIGNED_OUT not in until(other, "live-news")
+        assert "Alice is here" in sam.get(f"{place}{at}").get_text(), "in her other browser"
+    assert "Alice left a moment ago" in sam.get(f"{place}{at}").get_text()
+
+
+def test_a_supporter_who_signed_out_is_not_here(world: World, anybody: Visitor) -> None:
+    sam = world.sign_in("sam@coordinoter.example")
+    with streaming(sam) as chunks:
+        until(chunks, live.LOOK_AGAIN)
+        assert presence.here() == ["Sam"]
+        db.session.rollback()
+        sam.post("/sign-out")
+        until(chunks, live.SIGNED_OUT)
+        assert next(chunks, b"") == b""
+        db.session.rollback()
+        assert presence.here() == []
 
 
 def test_a_stop_of_the_server_is_no_leave(app: Flask, world: World, alice: Visitor) -> None:

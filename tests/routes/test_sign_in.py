@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from portal import clock
 from portal.db import db
@@ -147,13 +147,26 @@ def test_a_sign_in_is_no_other_member_s(world: World) -> None:
     assert alice.client.get("/agenda").status_code == 303
 
 
-def test_old_sign_ins_are_swept_up(world: World) -> None:
+def test_a_second_sign_in_of_one_browser_ends_the_first(world: World) -> None:
+    """Two tabs showed the form, and both were used: signing out must leave nothing that opens."""
+    visitor = world.sign_in(ALICE)
+    first = cookie_of(visitor)
+    visitor.post("/sign-in", email=ALICE, password=PASSWORD)
+    assert with_cookie(world, first) == 303
+    assert with_cookie(world, cookie_of(visitor)) == 200
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_old_sign_ins_open_nothing_and_are_swept_up(world: World, swept: bool) -> None:
     alice, bob = world.sign_in(ALICE), world.sign_in("bob@northwind.example")
     of_alice = select(Member.id).where(Member.email == ALICE).scalar_subquery()
     old = clock.now() - timedelta(days=32)
     db.session.execute(update(SignIn).where(SignIn.member_id == of_alice).values(started_at=old))
     db.session.commit()
-    sign_in.forget_old()
+    if swept:
+        sign_in.forget_old()
+    assert db.session.scalar(select(func.count()).select_from(SignIn)) == (1 if swept else 2)
+    db.session.rollback()
     assert alice.client.get("/agenda").status_code == 303
     bob.get("/agenda")
 
