@@ -104,12 +104,20 @@ def know(conversation: Conversation) -> Known:
             select(SelfCheck).where(SelfCheck.member_id == member_id).order_by(SelfCheck.at.desc()).limit(1)
         ).first(),
         activities=list(
-            db.session.scalars(
-                select(Activity).where(Activity.member_id == member_id).order_by(Activity.at.desc()).limit(8)
-            )
+            db.session.scalars(select(Activity).where(_concerns(member_id)).order_by(Activity.at.desc()).limit(8))
         ),
         others=_rows([each for each in mine(person_of(conversation)) if each.id != conversation.id][:5]),
     )
+
+
+def _concerns(member_id: str) -> ColumnElement[bool]:
+    """What they did, and what somebody of us did for them."""
+    theirs = (
+        select(Connection.id).where(Connection.member_id == member_id),
+        select(Disconnection.connection_id).where(Disconnection.member_id == member_id),
+    )
+    to_them = Activity.member_id.is_not(None) & or_(*(Activity.connection_id.in_(each) for each in theirs))
+    return or_(Activity.member_id == member_id, to_them)
 
 
 def _rows(conversations: list[Conversation]) -> list[Row]:

@@ -215,6 +215,7 @@ def test_disconnecting_for_a_person_needs_a_reason_and_they_can_read_it(
     assert told in alice.get("/chat").get_text()
     assert "Lost phone" in alice.get(f"/disconnections/{world.disconnection().id}").get_text()
     assert db.session.scalars(select(Activity).where(Activity.detail == "Lost phone")).first() is not None
+    assert "Disconnection started (Lost phone)" in sam.get(at()).get_text()
 
 
 def test_trying_a_step_again_while_it_waits(world: World, sam: Visitor, alice: Visitor) -> None:
@@ -228,6 +229,7 @@ def test_trying_a_step_again_while_it_waits(world: World, sam: Visitor, alice: V
     page = sam.get(at())
     assert "Microsoft is not answering." in page.get_text()
     sam.press("Try again now", reason="The network is mended")
+    assert "Support tried a step again (The network is mended)" in sam.get(at()).get_text()
     assert "tries the step “End notifications” again" in alice.get("/chat").get_text()
     world.microsoft.mend()
     world.work()
