@@ -3,6 +3,7 @@
 
 (() => {
   const DRAFT = "draft:";
+  const NOT_SENT = "Not sent: the portal is not answering. Your text is kept; press Send again.";
   const owner = () => document.body.dataset.reader || "";
   const drafts = {
     key: (form) => `${DRAFT}${owner()}:${form.dataset.draft}`,
@@ -59,6 +60,7 @@
     const form = ctx.sourceElement;
     if (!form?.matches?.("[data-composer]")) return;
     const place = form.querySelector("[id$='-fault']");
+    if (ctx.response?.status > 501 && place) place.textContent = NOT_SENT;
     if (ctx.response?.status !== 201) return;
     window.sessionStorage.removeItem(drafts.key(form));
     form.querySelector("textarea").value = "";
@@ -72,7 +74,7 @@
     const form = ctx?.sourceElement;
     if (!form?.matches?.("[data-composer]") || ctx.response) return;
     const place = form.querySelector("[id$='-fault']");
-    if (place) place.textContent = "Not sent: the portal is not answering. Your text is kept; press Send again.";
+    if (place) place.textContent = NOT_SENT;
   });
 
   // --- the log stays at its end unless somebody reads further up -----------------------------------------------------

@@ -120,9 +120,13 @@
     if (lost) lost.hidden = false;
   });
 
-  document.addEventListener("htmx:after:request", () => {
+  // A proxy may answer instead of the portal. What it says is put nowhere (`noSwap` in base.html); a stream that finds
+  // no place gets 503 as well, and its page looks around by itself.
+  document.addEventListener("htmx:after:request", (event) => {
+    const { ctx } = event.detail;
+    const gone = ctx.response?.status > 501 && !ctx.sourceElement?.hasAttribute?.("hx-sse:connect");
     const lost = byId("lost");
-    if (lost) lost.hidden = true;
+    if (lost) lost.hidden = !gone;
   });
 
   if (document.querySelector("main [autofocus]")) arriveOnPage();

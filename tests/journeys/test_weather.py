@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.journeys.conftest import Browsers
 from tests.journeys.walk import CARD, arrive, ask, button, card, connect, heading, pick, sign_in, synced
 from tests.terminal import Demo
 from tests.world import Microsoft
@@ -132,3 +133,29 @@ def test_a_change_in_outlook_arrives_by_itself(
     before = int(copies(page))
     sandbox.desk("POST", f"accounts/{account}/events", count=7)
     expect(card(page).locator("dt", has_text="Copied events").locator("xpath=../dd")).to_have_text(str(before + 7))
+
+
+def test_a_proxy_that_answers_for_the_portal(
+    demo: Demo, page: Page, browsers: Browsers, account: str, member: Prepare
+) -> None:
+    """Its page is put nowhere: people read that the portal is away, and lose nothing."""
+    browsers.expected = ("502",)
+    sign_in(page, demo, member("alice"), CARD)
+    lost, away = page.locator("#lost"), re.compile(r"/(connect|sync|messages)$")
+    gateway = {"status": 502, "content_type": "text/html", "body": "<h1>502 Bad Gateway</h1>"}
+    page.route(away, lambda route: route.fulfill(**gateway))
+    button(page, "Connect to Microsoft").click()
+    expect(lost).to_be_visible()
+    page.unroute(away)
+    connect(page, demo, account)
+    synced(page)
+    page.route(away, lambda route: route.fulfill(**gateway))
+    button(page, "Sync now").click()
+    expect(lost).to_be_visible()
+    expect(card(page)).to_contain_text(account)
+    page.goto(f"{demo.url}/chat")
+    page.get_by_label("Your message").fill("Are you there?")
+    button(page, "Send").click()
+    expect(page.get_by_text("Not sent: the portal is not answering.")).to_be_visible()
+    expect(page.get_by_label("Your message")).to_have_value("Are you there?")
+    expect(page.get_by_text("Bad Gateway")).to_have_count(0)
