@@ -349,8 +349,11 @@ class Provider(Protocol):
         """Write a meeting of ours into a calendar; returns the event's id. Repeating it makes no twin."""
         ...
 
-    def find_event(self, access_token: str, mark: str) -> str | None:
-        """The id of the event that carries a mark of ours (`NewEvent.mark`); None when there is none."""
+    def find_event(self, access_token: str, calendar_id: str, mark: str) -> str | None:
+        """The id of the event in a calendar ("" is the vendor's default) that carries a mark of ours.
+
+        The mark is `NewEvent.mark`; None when there is none. Raises Gone for a calendar that is not there.
+        """
         ...
 
     def remove_event(self, access_token: str, event_id: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
 
 from portal import clock
 from portal.providers.base import ProviderError
@@ -14,6 +15,8 @@ is not faster: the vendor carries out as many of it at a time."""
 
 LOOK_UP_EVERY = 1.0  # seconds
 
+T = TypeVar("T")
+
 
 class TimeIsUp(ProviderError):
     """Nothing went wrong, but there was more to do than there was time for."""
@@ -22,7 +25,7 @@ class TimeIsUp(ProviderError):
 
 
 def for_each(
-    items: Iterable[str], call: Callable[[str], None], *, is_over: Callable[[], bool] = lambda: False
+    items: Iterable[T], call: Callable[[T], None], *, is_over: Callable[[], bool] = lambda: False
 ) -> ProviderError | None:
     """Do `call(item)` for all of them; returns the first trouble, after which nothing more is begun.
 
@@ -32,7 +35,7 @@ def for_each(
     """
     trouble: list[ProviderError] = []
 
-    def one(item: str) -> None:
+    def one(item: T) -> None:
         if trouble:
             return
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
 
 from portal.db import db
-from portal.models import Disconnection, Placement
+from portal.models import Calendar, Disconnection, Placement
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE, FAILED, LEFT_TO_YOU
 from portal.providers.base import AccessEnded, Gone
@@ -89,13 +90,19 @@ def _settle(work: Work) -> int:
     unanswered = _unanswered(connection_id)
     if not unanswered:
         return 0
-    provider, found = work.provider(), dict[str, str | None]()
+    places = [(meeting_id, calendar_id) for meeting_id in unanswered for calendar_id in _calendars(connection_id)]
+    provider, looked, found = work.provider(), set[tuple[str, str]](), dict[str, str]()
 
     def look_for_them(access: str) -> None:
-        def look(meeting_id: str) -> None:
-            found[meeting_id] = provider.find_event(access, meeting_id)
+        def look(place: tuple[str, str]) -> None:
+            meeting_id, calendar_id = place
+            with suppress(Gone):  # a calendar that is not there any more holds nothing
+                event_id = None if meeting_id in found else provider.find_event(access, calendar_id, meeting_id)
+                if event_id is not None:
+                    found[meeting_id] = event_id
+            looked.add(place)
 
-        trouble = at_once.for_each(unanswered.keys() - found.keys(), look, is_over=work.is_over)
+        trouble = at_once.for_each([each for each in places if each not in looked], look, is_over=work.is_over)
         if trouble is not None:
             raise trouble
 
@@ -104,20 +111,28 @@ def _settle(work: Work) -> int:
     except AccessEnded:
         return len(unanswered)
     with writing(connection_id, epoch, DISCONNECTING):
-        for meeting_id, event_id in found.items():
+        for meeting_id, asked_at in unanswered.items():
             one = Placement.connection_id == connection_id, Placement.meeting_id == meeting_id
             still = db.session.scalar(select(Placement.id).where(*one, Placement.provider_id.is_(None)))
             if still is None:
                 continue  # another worker was here, or whoever wrote it took it back
-            if event_id is not None:
-                db.session.execute(update(Placement).where(*one).values(provider_id=event_id))
+            if meeting_id in found:
+                db.session.execute(update(Placement).where(*one).values(provider_id=found[meeting_id]))
                 more = update(Disconnection).where(Disconnection.id == work.id)
                 db.session.execute(more.values(meetings=Disconnection.meetings + 1))
-            elif not intent.is_open(unanswered[meeting_id]):
+            elif not intent.is_open(asked_at):
                 db.session.execute(delete(Placement).where(*one))
     if _unanswered(connection_id):
         raise intent.StillOpen
     return 0
+
+
+def _calendars(connection_id: str) -> list[str]:
+    """Where a meeting of ours may stand: the default calendar, and each that we may write to; the read is over."""
+    writable = select(Calendar.provider_id).where(Calendar.connection_id == connection_id, Calendar.can_edit)
+    ids = db.session.scalars(writable.order_by(Calendar.is_default.desc(), Calendar.id)).all()
+    db.session.rollback()
+    return ["", *ids]
 
 
 def _left(connection_id: str) -> set[str]:

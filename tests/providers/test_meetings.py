@@ -84,18 +84,23 @@ def test_written_twice_it_is_there_once(outlook: OutlookProvider, grant: Grant, 
 
 def test_a_meeting_is_found_by_our_mark(outlook: OutlookProvider, grant: Grant) -> None:
     access = grant.tokens.access_token
-    calendar = next(each for each in outlook.calendars(access) if each.is_default)
-    made = outlook.write_event(access, calendar.id, MEETING)
-    outlook.write_event(access, calendar.id, replace(MEETING, mark="meeting-2", transaction_id="tx-2"))
-    assert outlook.find_event(access, MEETING.mark) == made
-    assert outlook.find_event(access, "meeting-3") is None
-    assert outlook.find_event(access, "o'clock' or ep/value ne 'x") is None
-    outlook.remove_event(access, made)
-    assert outlook.find_event(access, MEETING.mark) is None
+    for calendar in outlook.calendars(access):
+        if not calendar.can_edit:
+            continue
+        made = outlook.write_event(access, calendar.id, replace(MEETING, transaction_id=f"tx-{calendar.id}"))
+        outlook.write_event(access, calendar.id, replace(MEETING, mark="m-2", transaction_id=f"tx-2-{calendar.id}"))
+        assert outlook.find_event(access, calendar.id, MEETING.mark) == made
+        assert outlook.find_event(access, calendar.id, "meeting-3") is None
+        assert outlook.find_event(access, calendar.id, "o'clock' or ep/value ne 'x") is None
+        assert (outlook.find_event(access, "", MEETING.mark) == made) is calendar.is_default
+        outlook.remove_event(access, made)
+        assert outlook.find_event(access, calendar.id, MEETING.mark) is None
+    with pytest.raises(Gone):
+        outlook.find_event(access, "no-such-calendar", MEETING.mark)
 
 
 def test_a_list_that_makes_no_sense_finds_nothing_and_says_so(provider: OutlookProvider, fake: Fake) -> None:
     for senseless in ({"value": [7]}, {"value": [{"subject": "x"}]}, {}):
         fake.on("GET /v1.0/me/events", senseless)
         with pytest.raises(Unreachable):
-            provider.find_event("access-1", "meeting-1")
+            provider.find_event("access-1", "", "meeting-1")

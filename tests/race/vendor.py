@@ -205,7 +205,7 @@ class Vendor:
             self.ours[event.transaction_id] = event.mark
         return event.transaction_id
 
-    def find_event(self, access_token: str, mark: str) -> str | None:
+    def find_event(self, access_token: str, calendar_id: str, mark: str) -> str | None:
         with self._call("find_event"):
             self._check(access_token)
             return next((event_id for event_id, its in self.ours.items() if its == mark), None)

@@ -215,15 +215,16 @@ def test_the_way_is_not_cleared_of_what_a_colleague_relies_on(both: World) -> No
 # --- meetings -------------------------------------------------------------------------------------------------------
 
 
-def lost_meeting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One meeting of ours stands in Adele's calendar, and we never heard of it; no other is planned."""
+def lost_meeting(world: World, monkeypatch: pytest.MonkeyPatch, *, by_default: bool = True) -> None:
+    """One meeting of ours stands in a calendar of Adele's, and we never heard of it; no other is planned."""
     world.connected()
     meetings = list(db.session.scalars(select(Meeting.id).where(Meeting.organizer_id == world.connection().member_id)))
     db.session.execute(delete(Meeting).where(Meeting.id != meetings[-1]))
     db.session.commit()
     connection = world.connection()
     connection_id, epoch = connection.id, connection.epoch
-    calendar_id = db.session.scalars(select(Calendar.id).where(Calendar.is_default)).one()
+    kind = Calendar.is_default if by_default else Calendar.is_default.is_(False)
+    calendar_id = db.session.scalars(select(Calendar.id).where(kind, Calendar.can_edit)).first()
     db.session.rollback()
     push.choose(connection_id, epoch, calendar_id)
     killed_after(world, monkeypatch, "write_event")
@@ -255,8 +256,9 @@ def test_a_meeting_whose_answer_was_lost_is_found_again(both: World, monkeypatch
     assert placed() == written(both)
 
 
-def test_it_is_removed_if_chosen(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    lost_meeting(both, monkeypatch)
+@pytest.mark.parametrize("by_default", [True, False])
+def test_it_is_removed_if_chosen(both: World, monkeypatch: pytest.MonkeyPatch, by_default: bool) -> None:
+    lost_meeting(both, monkeypatch, by_default=by_default)
     ended = step(end(both, remove=True), "remove_our_meetings")
     assert (ended["outcome"], ended["count"]) == ("Done", 1)
     assert written(both) == []

@@ -37,15 +37,17 @@ def write(caller: Caller, access_token: str, calendar_id: str, event: NewEvent) 
     return shape.identifier(read_object(caller.call(access_token, "POST", path, "write event", body)), "id")
 
 
-def find(caller: Caller, access_token: str, mark: str) -> str | None:
-    """The event that carries our mark, in whatever calendar it is now.
+def find(caller: Caller, access_token: str, calendar_id: str, mark: str) -> str | None:
+    """The event of a calendar that carries our mark.
 
-    https://learn.microsoft.com/graph/api/singlevaluelegacyextendedproperty-get
+    https://learn.microsoft.com/graph/api/singlevaluelegacyextendedproperty-get. `/me/events` alone does not do: whether
+    it lists more than the default calendar is told differently in different places.
     """
+    path = f"/v1.0/me/calendars/{quote(calendar_id, safe='')}/events" if calendar_id else "/v1.0/me/events"
     quoted = mark.replace("'", "''")
     wanted = f"singleValueExtendedProperties/Any(ep: ep/id eq '{MARK}' and ep/value eq '{quoted}')"
     query = urlencode({"$filter": wanted, "$select": "id", "$top": "1"}, quote_via=quote, safe="$")
-    found = shape.items(caller.get(access_token, f"/v1.0/me/events?{query}", "find event"))
+    found = shape.items(caller.get(access_token, f"{path}?{query}", "find event"))
     return shape.identifier(found[0], "id") if found else None
 
 

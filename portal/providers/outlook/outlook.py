@@ -128,9 +128,9 @@ class OutlookProvider:
         """See the contract; meetings.py."""
         return meetings.write(self._caller, access_token, calendar_id, event)
 
-    def find_event(self, access_token: str, mark: str) -> str | None:
+    def find_event(self, access_token: str, calendar_id: str, mark: str) -> str | None:
         """See the contract; meetings.py."""
-        return meetings.find(self._caller, access_token, mark)
+        return meetings.find(self._caller, access_token, calendar_id, mark)
 
     def remove_event(self, access_token: str, event_id: str) -> str | None:
         """See the contract; meetings.py."""

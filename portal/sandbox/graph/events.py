@@ -66,16 +66,19 @@ def entity(item: Item, caller: Caller, status: int = 200) -> Response:
     return answer
 
 
-@blueprint.get("/v1.0/me/events", defaults={"key": ""})
+@blueprint.get("/v1.0/me/events", defaults={"key": None})
 @blueprint.get("/v1.0/me/calendar/events", defaults={"key": None})
 @blueprint.get("/v1.0/me/calendars/<key>/events")
 def list_events(key: str | None) -> Response:
-    """https://learn.microsoft.com/graph/api/user-list-events: single events and series masters, newest first."""
+    """https://learn.microsoft.com/graph/api/user-list-events: single events and series masters, newest first.
+
+    `/me/events` is read strictly: the default calendar alone.
+    """
     caller = mailbox_of(*READ)
-    calendar = "" if key == "" else find_calendar(caller.mailbox, key).id
+    calendar = find_calendar(caller.mailbox, key).id
     name = wanted_zone()
     with storage().lock:
-        events = [e for e in caller.mailbox.events.values() if not e.master and calendar in {"", e.calendar}]
+        events = [e for e in caller.mailbox.events.values() if not e.master and calendar == e.calendar]
         events.sort(key=lambda event: (event.created, event.version), reverse=True)
         rows = [full(whole(event), caller, name) for event in events]
     return collection(context(f"users('{caller.person.oid}')/events"), rows, finish)
