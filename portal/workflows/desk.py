@@ -21,10 +21,11 @@ def assign(conversation_id: str, supporter: Member | None) -> None:
 
 
 def close(conversation_id: str, supporter: Member) -> None:
-    """The matter is settled. Closing twice keeps the first moment."""
+    """The matter is settled, and where its person was is forgotten. Closing twice keeps the first moment."""
     conversation = locked(conversation_id)
     if conversation.state != CLOSED:
         conversation.state, conversation.closed_at = CLOSED, clock.now()
+        conversation.person_page, conversation.person_seen_at, conversation.person_left_at = "", None, None
         note_event(conversation, f"{supporter.name} closed this conversation.", supporter.id)
         tell(conversation)
     db.session.commit()

@@ -65,7 +65,8 @@ def renew(audiences: Collection[str]) -> None:
         return
     with reads_only(False):
         seen = {"person_seen_at": now, "person_left_at": None}
-        db.session.execute(update(Conversation).where(Conversation.id.in_(ids)).values(seen))
+        still_open = Conversation.id.in_(ids), Conversation.state != CLOSED
+        db.session.execute(update(Conversation).where(*still_open).values(seen))
         for conversation_id in returned:
             _tell(conversation_id)
         db.session.commit()

@@ -379,6 +379,7 @@ def test_a_disconnection_spares_the_other_account(world: World) -> None:
     assert ADELE not in words(alice)
     alice.get(f"/disconnections/{world.disconnection().id}")
     assert "Still connected: megan@outlook.example" in words(alice)
+    assert "Printed or downloaded, it names no mailbox" in words(alice)
 
 
 @pytest.mark.parametrize("path", ["/connections/nope/disconnect", "/disconnections/nope"])

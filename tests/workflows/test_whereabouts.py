@@ -109,7 +109,8 @@ def test_nobody_is_watched_whose_conversation_is_closed(alice: Person, told: lis
     whereabouts.here(alice, CARD)
     whereabouts.left(alice)
     whereabouts.renew({alice.audience()})
-    assert (conversation().person_page, conversation().person_left_at) == ("/agenda", None)
+    row = conversation()
+    assert (row.person_page, row.person_seen_at, row.person_left_at) == ("", None, None), "not even the last page"
     assert told == []
 
 
