@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.life import Life
+from tests.stateful.living import live
 
 SHORT = settings(
     max_examples=8,
@@ -20,10 +20,10 @@ LONG = settings(SHORT, max_examples=80, stateful_step_count=50)
 
 
 def test_it_works(life: type[Life]) -> None:
-    run_state_machine_as_test(life, settings=SHORT)
+    live(life, SHORT)
     assert life.finished >= 3, "too little happened in these lives to prove anything"
 
 
 @pytest.mark.long
 def test_it_works_for_longer(life: type[Life]) -> None:
-    run_state_machine_as_test(life, settings=LONG)
+    live(life, LONG)
