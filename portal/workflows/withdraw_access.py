@@ -73,7 +73,7 @@ def give_up_withdrawing(work: Work, trouble: str) -> Ended:
     """Not withdrawn in time: the person can do it without us."""
     row = work.row()
     page = parts().providers[row.integration].consent_page(AccountKind(row.account_kind))
-    detail = f"{trouble} We could not withdraw our access; you can."
+    detail = f"{trouble} We have no word that our access was withdrawn; you can remove it."
     return Ended(LEFT_TO_YOU, detail, link=page.url, link_title=page.title)
 
 

@@ -23,8 +23,8 @@ SHARED = (
     "you can remove it, which ends the other connection too."
 )
 REFUSED = (
-    "Your business wants Coordinoter to remove permissions, but Microsoft did not let it: the application permission "
-    "for that is missing in your organisation. You can remove yours yourself."
+    "Your business wants Coordinoter to remove permissions, but Microsoft refused. Mostly that means: the application "
+    "permission for that is missing in your organisation. You can remove yours yourself."
 )
 FORGOTTEN = "The key that we used for this was not stored; it lapses by itself within 90 minutes."
 FOR_EVERYONE = "Your organisation has approved Coordinoter for everyone; only your administrator can take that back."

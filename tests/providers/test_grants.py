@@ -149,6 +149,17 @@ def test_refusals_are_told_from_trouble(
         provider.withdraw_consent(TENANT, "oid-adele")
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 410, 503])
+def test_what_is_raised_means_that_nothing_was_deleted(
+    provider: OutlookProvider, directory: Fake, status: int
+) -> None:
+    trouble = (status, {"error": {"code": "Request_BadRequest", "message": "x"}}, {})
+    directory.on(GRANTS, {"value": [OWN]}, trouble)
+    with pytest.raises(Unreachable if status == 503 else Rejected):
+        provider.withdraw_consent(TENANT, "oid-adele")
+    assert not [call for call in directory.asked if call.method == "DELETE"]
+
+
 def test_an_id_cannot_leave_its_filter(provider: OutlookProvider, directory: Fake) -> None:
     provider.withdraw_consent(TENANT, "x' or clientId ne '")
     assert directory.calls(GRANTS)[0].query["$filter"] == [

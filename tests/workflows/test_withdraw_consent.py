@@ -65,7 +65,7 @@ def test_without_the_right_the_person_is_told_why(asked: World) -> None:
     asked.microsoft.desk("PATCH", APPLICATION, app_roles=[])
     step = disconnect(asked, asked.connected())["withdraw_access"]
     assert step.outcome == LEFT_TO_YOU
-    assert "the application permission for that is missing" in step.detail
+    assert "permission for that is missing" in step.detail
     assert len(step.request_ids) == 1
     assert step.link.endswith("/myapps")
 
@@ -115,8 +115,20 @@ def test_trouble_ends_at_the_deadline_and_leaves_it_to_the_person(asked: World, 
     asked.microsoft.breaks("status", endpoint, status=503, times=None, **more)
     step = disconnect(asked, alice)["withdraw_access"]
     assert step.outcome == LEFT_TO_YOU
-    assert "We could not withdraw our access; you can." in step.detail
+    assert "We have no word that our access was withdrawn; you can remove it." in step.detail
     assert step.attempts > 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+def test_nothing_is_removed_where_the_receipt_says_that_microsoft_refused(asked: World, status: int) -> None:
+    """Microsoft answers the first question, and refuses the second."""
+    alice = asked.connected()
+    refusal = {"status": status, "code": "Authorization_RequestDenied", "method": "GET"}
+    asked.microsoft.breaks("status", "grants", **refusal, skip=1, times=None)
+    step = disconnect(asked, alice)["withdraw_access"]
+    assert (step.outcome, step.attempts) == (LEFT_TO_YOU, 1)
+    assert "Microsoft refused" in step.detail
+    assert len(asked.microsoft.holds(ADELE)["grants"]) == 1
 
 
 def test_the_token_of_the_application_is_kept_nowhere(asked: World) -> None:

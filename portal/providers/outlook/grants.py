@@ -12,7 +12,15 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from portal.providers.base import AccessEnded, AccessExpired, ConsentWithdrawal, Gone, ProviderError, Rejected
+from portal.providers.base import (
+    AccessEnded,
+    AccessExpired,
+    ConsentWithdrawal,
+    Gone,
+    LinkSpent,
+    ProviderError,
+    Rejected,
+)
 from portal.providers.outlook import graph, shape
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.tokens import TokenClient
@@ -25,7 +33,8 @@ EVERYBODY = "AllPrincipals"
 def withdraw(client: TokenClient, caller: Caller, subject: str) -> ConsentWithdrawal:
     """Delete what this one person consented to. `client` speaks to the directory that the account belongs to.
 
-    A consent that an administrator gave for everybody is looked for and reported, never touched.
+    A consent that an administrator gave for everybody is looked for and reported, never touched. All looking is done
+    before anything is deleted: whatever is raised by it means that nothing was.
     """
     access = _allowed(lambda: client.of_application(f"{caller.graph_url}/.default"))
     return _allowed(lambda: _withdraw(caller, access, client.client_id, subject))
@@ -33,14 +42,18 @@ def withdraw(client: TokenClient, caller: Caller, subject: str) -> ConsentWithdr
 
 def _withdraw(caller: Caller, access: str, client_id: str, subject: str) -> ConsentWithdrawal:
     ours = shape.identifier(graph.own_principal(caller, access, client_id), "id")
-    request_ids = []
-    for grant in list(_grants(caller, access, ours, f"principalId eq '{_quoted(subject)}'")):
-        if grant.get("consentType") == EVERYBODY or grant.get("principalId") != subject:
-            continue  # not this person's, whatever the filter was understood as
-        with contextlib.suppress(Gone):
-            request_ids.append(graph.delete_grant(caller, access, shape.identifier(grant, "id")))
+    own = [
+        shape.identifier(grant, "id")
+        for grant in _grants(caller, access, ours, f"principalId eq '{_quoted(subject)}'")
+        # else it is not this person's, whatever the filter was understood as
+        if grant.get("consentType") != EVERYBODY and grant.get("principalId") == subject
+    ]
     everybody = _grants(caller, access, ours, f"consentType eq '{EVERYBODY}'")
     tenant_wide = any(grant.get("consentType") == EVERYBODY for grant in everybody)
+    request_ids = []
+    for grant_id in own:
+        with contextlib.suppress(Gone):
+            request_ids.append(graph.delete_grant(caller, access, grant_id))
     return ConsentWithdrawal(len(request_ids), tenant_wide, tuple(request_ids))
 
 
@@ -56,10 +69,11 @@ def _quoted(value: str) -> str:
 
 
 def _allowed(ask: Callable[[], T]) -> T:
-    """A refusal here says nothing about anybody's account: the application lacks the right in that directory."""
+    """A refusal here says nothing about anybody's account: the application lacks the right in that directory, or is
+    not known there, and asking again will not help."""
     failure: ProviderError | None = None
     try:
         return ask()
-    except (AccessEnded, AccessExpired) as error:
+    except (AccessEnded, AccessExpired, Gone, LinkSpent) as error:
         failure = Rejected(request_id=error.request_id)
     raise failure
