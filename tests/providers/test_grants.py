@@ -150,9 +150,7 @@ def test_refusals_are_told_from_trouble(
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 503])
-def test_what_is_raised_means_that_nothing_was_deleted(
-    provider: OutlookProvider, directory: Fake, status: int
-) -> None:
+def test_what_is_raised_means_that_nothing_was_deleted(provider: OutlookProvider, directory: Fake, status: int) -> None:
     trouble = (status, {"error": {"code": "Request_BadRequest", "message": "x"}}, {})
     directory.on(GRANTS, {"value": [OWN]}, trouble)
     with pytest.raises(Unreachable if status == 503 else Rejected):
