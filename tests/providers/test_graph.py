@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import time
 from datetime import UTC, datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from portal.providers.base import Calendar, Gone, Rejected, Unreachable
 from portal.providers.outlook.outlook import OutlookProvider
-from tests.providers.fake import Fake
+from tests.providers.conftest import make_provider
+from tests.providers.fake import Fake, send
 from tests.providers.genuine import NOW
 
 PREFER = 'odata.maxpagesize=50, outlook.timezone="UTC", IdType="ImmutableId"'
@@ -113,11 +117,37 @@ def test_a_deletion_tells_microsofts_request_id(provider: OutlookProvider, fake:
     assert provider.unsubscribe("access-1", "s1") == "abc-1x"
 
 
+def endless(fake: Fake, path: str, seconds: float = 0) -> None:
+    """Each page leads to another one."""
+    pages = itertools.count()
+
+    def page(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(seconds)
+        send(handler, 200, {"value": [], "@odata.nextLink": f"{fake.url}{path}?$skiptoken={next(pages)}"}, {})
+
+    fake.on(f"GET {path}", page)
+
+
 def test_a_list_that_never_ends_is_left(provider: OutlookProvider, fake: Fake) -> None:
-    fake.on("GET /v1.0/me/calendars", {"value": [], "@odata.nextLink": f"{fake.url}/v1.0/me/calendars"})
+    endless(fake, "/v1.0/me/calendars")
     with pytest.raises(Unreachable):
         provider.calendars("access-1")
     assert len(fake.asked) == 200
+
+
+def test_a_list_that_leads_back_to_itself_is_left_at_once(provider: OutlookProvider, fake: Fake) -> None:
+    fake.on("GET /v1.0/me/calendars", {"value": [], "@odata.nextLink": f"{fake.url}/v1.0/me/calendars"})
+    with pytest.raises(Unreachable):
+        provider.calendars("access-1")
+    assert len(fake.asked) == 2
+
+
+def test_a_slow_list_that_never_ends_holds_nobody_for_long(fake: Fake) -> None:
+    """A disconnection lists our subscriptions: neither the deadline nor "Erase now" would be heard meanwhile."""
+    endless(fake, "/v1.0/subscriptions", seconds=0.3)
+    with pytest.raises(Unreachable):
+        list(make_provider(fake.url, timeout=0.5).subscriptions("access-1"))
+    assert len(fake.asked) <= 8
 
 
 @pytest.mark.parametrize(

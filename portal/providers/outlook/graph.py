@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,9 @@ from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.http import read_object
 
 MOST_PAGES = 200
+MOST_CALLS_LONG = 4
+"""A list is given up when it has taken as long as so many calls may: a disconnection waits for it, deadline or not."""
+
 CHANGE_TYPES = "created,updated,deleted"
 RESOURCE = "me/events"
 
@@ -128,7 +132,9 @@ def _changes(caller: Caller, access_token: str, page: Mapping[str, Any]) -> Chan
 
 def _pages(caller: Caller, access_token: str, address: str, name: str) -> Iterator[Mapping[str, Any]]:
     """The items of a collection, page by page. https://learn.microsoft.com/graph/paging"""
-    for _ in range(MOST_PAGES):
+    seen, until = set[str](), time.monotonic() + MOST_CALLS_LONG * caller.patience
+    while address not in seen and len(seen) < MOST_PAGES and time.monotonic() < until:
+        seen.add(address)
         page = caller.get(access_token, address, name)
         yield from shape.items(page)
         following = shape.link(page, "@odata.nextLink")
