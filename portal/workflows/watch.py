@@ -43,16 +43,22 @@ def watch() -> dict[str, int]:
 
 
 def _orphaned_rows() -> int:
-    """Rows that name a connection which does not exist. Foreign keys should make this impossible; we look anyway."""
+    """Rows of a connection that does not exist, or whose disconnection has ended: then its receipt says what was left.
+
+    Foreign keys should make the first impossible; we look anyway. The second would keep the account from being
+    connected again.
+    """
     total = 0
-    living = select(Connection.id)
+    ended = select(Disconnection.connection_id).where(Disconnection.finished_at.is_not(None))
+    living = select(Connection.id).where(Connection.id.not_in(ended))
     for table in reversed(Base.metadata.sorted_tables):
-        if table.name in LASTING or table.name == Connection.__tablename__ or "connection_id" not in table.c:
+        owner = table.c.id if table.name == Connection.__tablename__ else table.c.get("connection_id")
+        if table.name in LASTING or owner is None:
             continue
-        ids = list(db.session.scalars(select(table.c.connection_id).where(table.c.connection_id.not_in(living))))
+        ids = list(db.session.scalars(select(owner).where(owner.not_in(living))))
         for connection_id in set(ids):
             record("watch:orphan", member_id=None, connection_id=connection_id, detail=table.name)
-        db.session.execute(delete(table).where(table.c.connection_id.not_in(living)))
+        db.session.execute(delete(table).where(owner.not_in(living)))
         total += len(ids)
     db.session.commit()
     return total

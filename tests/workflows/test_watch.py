@@ -9,9 +9,10 @@ from sqlalchemy import DateTime, column, select, table, text, update
 
 from portal import clock
 from portal.db import db
-from portal.models import Activity, Copy, Disconnection
+from portal.models import Activity, Copy, Disconnection, DisconnectionStep
+from portal.models.disconnection_step import FAILED
 from portal.parts import parts
-from portal.workflows import counters, disconnect, receive
+from portal.workflows import counters, disconnect, erase, receive
 from portal.workflows.watch import watch
 from tests.world import World
 
@@ -48,6 +49,26 @@ def test_rows_of_no_connection_are_removed(both: World) -> None:
     assert db.session.scalar(select(Copy.id).where(Copy.connection_id == GHOST)) is None
     assert db.session.scalar(select(Activity.detail).where(Activity.connection_id == GHOST)) == "copies"
     assert counters.values()["orphans_repaired"] == 1
+
+
+def test_what_an_ended_disconnection_could_not_erase_is_removed(both: World) -> None:
+    """Its receipt says that something was still there. It must neither stay, nor keep the account from coming back."""
+    both.connected()
+    connection = both.connection()
+    disconnect.begin(connection.id, connection.member_id)
+    failed = DisconnectionStep.name == "erase_copies"
+    db.session.execute(update(DisconnectionStep).where(failed).values(outcome=FAILED, detail="It could not be done."))
+    db.session.commit()
+    both.work()
+    left = erase.remains(both.disconnection().connection_id)
+    assert left == ["connections", "calendars", "copies"]
+    db.session.rollback()
+    assert watch()["rows"] > 20
+    assert erase.remains(both.disconnection().connection_id) == []
+    db.session.rollback()
+    both.connected()
+    assert both.connection().state == "connected"
+    assert watch()["rows"] == 0, "what lives is left alone"
 
 
 def test_keys_of_no_connection_are_destroyed_but_young_ones_spared(both: World) -> None:
