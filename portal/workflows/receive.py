@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+from collections import Counter
 from contextlib import suppress
 
 from sqlalchemy import delete, select, update
@@ -35,10 +36,13 @@ def notifications(integration: str, body: bytes) -> int:
     except Rejected:
         logger.warning("a delivery that is no notification was dropped")
         return 0
-    notes = list(dict.fromkeys(found))  # what is repeated is judged once
+    notes = Counter(found)  # several changes look alike to us: they are judged once
     known = _known({note.subscription_id for note in notes})
-    woken = {connection_id for note in notes if note.subscription_id in known for connection_id in _judge(note)}
-    late.note(note for note in notes if note.subscription_id not in known)
+    woken = set[str]()
+    for note, times in notes.items():
+        if note.subscription_id in known:
+            woken.update(_judge(note, times))
+    late.note(note for note in found if note.subscription_id not in known)
     return sum(sync.want(connection_id) for connection_id in woken)
 
 
@@ -53,11 +57,11 @@ def _known(named: set[str]) -> set[str]:
     return found
 
 
-def _judge(note: Notification) -> list[str]:
+def _judge(note: Notification, times: int) -> list[str]:
     row = db.session.scalar(select(Subscription).where(Subscription.provider_id == note.subscription_id))
     if row is None or not _is_ours(row, note.client_state):
         db.session.rollback()
-        late.note([note])
+        late.note([note] * times)
         return []
     connection = db.session.get_one(Connection, row.connection_id)
     woken = list(

@@ -79,6 +79,16 @@ def test_they_are_counted_on_their_own_disconnection_and_recorded_once(both: Wor
     assert counters.values()["late_notifications"] == 3
 
 
+def test_each_of_a_delivery_counts_though_they_look_alike(both: World) -> None:
+    """What changed is not read, so that two changes look like one; the receipt's page says how many came."""
+    both.connected()
+    (note,) = live_notes(both)
+    sever(both)
+    deliver([note | {"resource": f"Users/1/Events/{number}"} for number in range(5)])
+    assert both.disconnection().late_notifications == 5
+    assert counters.values()["late_notifications"] == 5
+
+
 def test_a_forged_one_is_nobody_s(both: World) -> None:
     both.connected()
     notes = live_notes(both)
