@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import secrets
 import signal
@@ -19,7 +18,6 @@ from flask_migrate import upgrade
 from portal import create_app, durable, logs, seed
 from portal import demo as world
 from portal.config import Settings
-from portal.models import Receipt
 from portal.parts import parts
 from portal.residue.command import residue
 from portal.workflows import receipt as receipts
@@ -112,11 +110,14 @@ receipt = AppGroup("receipt", help="Receipts of disconnections.")
 def verify(file: Path) -> None:
     """Check the signature of a downloaded receipt."""
     try:
-        envelope = json.loads(file.read_text())
-        row = Receipt(body=envelope["receipt"], signature=envelope["signature"], key_id=envelope["key_id"])
-        genuine = receipts.verify(row)
-    except (ValueError, KeyError, TypeError):
-        genuine = False
-    if not genuine:
+        found = receipts.read(file.read_text())
+    except (ValueError, RecursionError):
+        raise click.ClickException("This is not one of ours as it was downloaded, or it was changed.") from None
+    if not receipts.is_of_a_known_key(found):
+        raise click.ClickException(
+            f"This receipt names the key {found.key_id!r}, which is not in PORTAL_RECEIPT_KEYS: it is not one of ours, "
+            "or that key was taken out of them."
+        )
+    if not receipts.verify(found):
         raise click.ClickException("This receipt is not one of ours, or it was changed.")
     click.echo("This receipt is genuine and unchanged.")

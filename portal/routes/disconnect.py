@@ -73,6 +73,7 @@ def show(disconnection_id: str) -> ResponseReturnValue:
         disconnection=disconnection,
         receipt=json.loads(receipt.body),
         verified=receipts.verify(receipt),
+        key_known=receipts.is_of_a_known_key(receipt),
         signature=receipt.signature,
         key_id=receipt.key_id,
         handover=_handover(disconnection),

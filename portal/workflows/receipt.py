@@ -37,16 +37,31 @@ def write(disconnection: Disconnection, words: dict[str, tuple[str, str]], *, re
     return receipt
 
 
+def read(text: str) -> Receipt:
+    """A receipt as it was downloaded. Raises ValueError when there is anything else in the file, or anything twice:
+    nobody must be able to show words beside it that were never signed."""
+    envelope = json.loads(text, object_pairs_hook=_each_once)
+    if not isinstance(envelope, dict) or set(envelope) != {"receipt", "signature", "key_id"}:
+        raise ValueError("not a downloaded receipt")
+    if not all(isinstance(value, str) for value in envelope.values()):
+        raise ValueError("not a downloaded receipt")
+    return Receipt(body=envelope["receipt"], signature=envelope["signature"], key_id=envelope["key_id"])
+
+
+def is_of_a_known_key(receipt: Receipt) -> bool:
+    """Whether we have the key that it says it was signed with; without it nobody here can tell."""
+    return receipt.key_id in public_keys()
+
+
 def verify(receipt: Receipt) -> bool:
     """Whether the receipt is as we signed it, with any of our keys."""
-    signature = base64.b64decode(receipt.signature)
     for seed in parts().settings.receipt_keys:
         key = Ed25519PrivateKey.from_private_bytes(seed)
         if key_id(_public(key)) != receipt.key_id:
             continue
         try:
-            key.public_key().verify(signature, receipt.body.encode())
-        except InvalidSignature:
+            key.public_key().verify(base64.b64decode(receipt.signature, validate=True), receipt.body.encode())
+        except (InvalidSignature, ValueError):
             return False
         return True
     return False
@@ -56,6 +71,13 @@ def public_keys() -> dict[str, str]:
     """Key id to public key (raw, base64), to be published."""
     keys = [_public(Ed25519PrivateKey.from_private_bytes(seed)) for seed in parts().settings.receipt_keys]
     return {key_id(key): base64.b64encode(key).decode() for key in keys}
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("the same name twice")
+    return found
 
 
 def _account(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from portal import clock
 from portal.db import db
 from portal.models import Activity, Calendar, Connection, Copy, Disconnection, Receipt, Subscription
 from portal.models.connection import NEEDS_ATTENTION
-from portal.parts import parts
+from portal.parts import install, parts
 from portal.providers.base import AccountKind
 from portal.workflows.disconnect import BY_NAME, STEPS, carry_out
 from tests.door import Door
@@ -280,12 +281,39 @@ def test_a_downloaded_receipt_verifies_until_it_is_changed(world: World, tmp_pat
     assert json.loads(envelope["receipt"])["steps"][1]["outcome"] == "Done"
     changed = envelope | {"receipt": envelope["receipt"].replace("Done", "Failed", 1)}
     foreign = envelope | {"key_id": "0" * len(envelope["key_id"])}
-    for forged in (changed, foreign, {}, [], {**envelope, "signature": "AAAA"}, {**envelope, "signature": None}):
-        file.write_text(json.dumps(forged))
+    signature = envelope["signature"]
+    forgeries: list[object] = [
+        changed,
+        foreign,
+        {},
+        [],
+        envelope | {"receipt": 7},
+        envelope | {"note": "We deleted it all."},
+    ]
+    forgeries += [envelope | {"signature": each} for each in ("AAAA", None, f" {signature}", signature[:-2] + "*==")]
+    twice = json.dumps(envelope).replace("{", '{"receipt": "We deleted everything.", ', 1)
+    for forged in (*map(json.dumps, forgeries), twice, "[" * 100_000):
+        file.write_text(forged)
         refused = runner.invoke(args=["receipt", "verify", str(file)])
         assert refused.exit_code == 1, forged
         assert "not one of ours" in refused.output
         assert refused.exception is None or isinstance(refused.exception, SystemExit)
+
+
+def test_a_key_that_was_taken_out_is_told_from_a_forgery(world: World, tmp_path: Path) -> None:
+    """Keys are rotated: what an older one signed is good as long as that is kept, and else nobody can tell."""
+    alice, address = ended(world)
+    file = tmp_path / "receipt.json"
+    file.write_bytes(alice.client.get(f"{address}/receipt.json").data)
+    old, new = parts().settings.receipt_keys[0], b"n" * 32
+    runner = world.app.test_cli_runner()
+    for keys, badge, said in (
+        ((new, old), "Signature valid", "genuine and unchanged"),
+        ((new,), "Signature not checked", "that key was taken out"),
+    ):
+        install(world.app, replace(parts(), settings=replace(parts().settings, receipt_keys=keys)))
+        assert badge in alice.get(address).get_text()
+        assert said in runner.invoke(args=["receipt", "verify", str(file)]).output
 
 
 def test_there_is_no_receipt_before_the_end(world: World) -> None:
