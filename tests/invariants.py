@@ -17,7 +17,7 @@ from portal.db import db
 from portal.durable.start import ALIVE, client
 from portal.models import Activity, Disconnection, Receipt
 from portal.parts import parts
-from portal.workflows import disconnect, erase, receipt
+from portal.workflows import carry_out, disconnect, erase, receipt
 from portal.workflows.disconnect import STEPS
 from tests.world import Microsoft
 
@@ -122,7 +122,7 @@ def repeats_change_nothing(ids: Iterable[str]) -> None:
         assert again is not None
         assert again.id == disconnection_id
         db.session.rollback()  # the run below has a session of its own
-        disconnect.disconnect(disconnection_id)
+        carry_out.run(disconnection_id)
         assert _receipt(disconnection_id) == before, connection_id
 
 

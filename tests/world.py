@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from portal.db import db
 from portal.models import Connection, Disconnection
 from portal.models.connection import CONNECTED
-from portal.workflows import disconnect, sync
+from portal.workflows import carry_out, sync
 
 CLIENT_ID = "00000000-c00d-4000-8000-0000000000aa"
 CLIENT_SECRET = "test-client-secret-0123456789abcdef"
@@ -252,7 +252,7 @@ class World:
         db.session.rollback()
         for row_id in db.session.scalars(select(Disconnection.id).where(Disconnection.finished_at.is_(None))).all():
             db.session.rollback()
-            disconnect.disconnect(row_id)
+            carry_out.run(row_id)
         db.session.rollback()
 
     def connection(self) -> Connection:

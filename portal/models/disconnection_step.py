@@ -46,9 +46,9 @@ class DisconnectionStep(Base):
         return self.outcome in (LEFT_TO_YOU, EXPIRES, FAILED)
 
     def reopen(self) -> None:
-        """Forget how it ended: the next try decides."""
+        """Forget how it ended: the next try decides. What was asked of the vendor was asked, and stays."""
         self.outcome = self.ended_at = self.trouble = self.count = self.link = self.link_title = None
-        self.detail, self.request_ids = "", []
+        self.detail = ""
 
     def is_running(self) -> bool:
         """Whether this is the step at work."""

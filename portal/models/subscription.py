@@ -14,7 +14,9 @@ class Subscription(Base):
     """Written before the vendor is asked: `provider_id` is None until its answer came, and `expires_at` the latest end.
 
     The id is part of the address that the vendor calls, so that ours can be told from one another without an answer.
-    The client state is a shared secret that every notification must carry, so it is sealed.
+    The client state is a shared secret that every notification must carry, so it is sealed. It is None of one that we
+    did not know before a disconnection found it; `ended_at` is when a disconnection deleted it at the vendor, kept
+    until all of them are.
     """
 
     __tablename__ = "subscriptions"
@@ -22,7 +24,8 @@ class Subscription(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), index=True)
     provider_id: Mapped[str | None] = mapped_column(String(64), unique=True)
-    client_state_sealed: Mapped[str] = mapped_column(Text)
+    client_state_sealed: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     renew_at: Mapped[datetime] = mapped_column(UTCDateTime)
     """When the next sync renews it: well before its end, or at once when the vendor asks for a fresh token."""
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -2,8 +2,8 @@
 
 from portal.workflows import (
     answer_by_mail,
+    carry_out,
     connect,
-    disconnect,
     forget,
     owed,
     receive,
@@ -15,8 +15,8 @@ from portal.workflows import (
 
 __all__ = [
     "answer_by_mail",
+    "carry_out",
     "connect",
-    "disconnect",
     "forget",
     "owed",
     "receive",

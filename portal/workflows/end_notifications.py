@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
+from portal import clock
 from portal.db import db
 from portal.models import Disconnection, Subscription
 from portal.models.connection import DISCONNECTING
@@ -19,6 +20,8 @@ from portal.workflows.promise import Ended, Work, at, count_of
 from portal.workflows.subscribe import LIFE
 
 THROWN_AWAY = "What it sends until then is thrown away."
+
+_NO_ANSWER = Subscription.provider_id.is_(None)
 
 
 def end_notifications(work: Work) -> Ended:
@@ -35,7 +38,7 @@ def end_notifications(work: Work) -> Ended:
         found = subscribe.ours(provider.subscriptions(access))
         for mark in subscribe.relied_on_by_others(connection_id, found):
             del found[mark]
-        _note_answers(work, found)
+        _note_found(work, found)
 
         def end(subscription_id: str) -> None:
             try:
@@ -47,6 +50,7 @@ def end_notifications(work: Work) -> Ended:
         doomed = {each.id for each in found.values()} | known.keys()
         trouble = at_once.for_each(sorted(doomed - deleted), end, is_over=work.is_over)
         if trouble is not None:
+            _note_deleted(work, deleted, request_ids)
             raise trouble
 
     try:
@@ -57,6 +61,9 @@ def end_notifications(work: Work) -> Ended:
         raise intent.StillOpen
     row = work.row()
     with writing(row.connection_id, row.epoch, DISCONNECTING):
+        # What an earlier try deleted counts too, and once: the vendor may still have listed it for this one.
+        earlier = select(Subscription.provider_id).where(Subscription.connection_id == connection_id)
+        deleted.update(each for each in db.session.scalars(earlier.where(Subscription.ended_at.is_not(None))) if each)
         db.session.execute(delete(Subscription).where(Subscription.connection_id == connection_id))
     ids = [each for each in request_ids if each]
     if not deleted:
@@ -64,32 +71,67 @@ def end_notifications(work: Work) -> Ended:
     return Ended(DONE, f"{count_of(len(deleted), 'subscription')} deleted at Microsoft.", len(deleted), ids)
 
 
-def _note_answers(work: Work, found: dict[str, HeldThere]) -> None:
-    """Complete the intents whose subscription is there after all, so that a repeated try knows of it."""
+def _note_found(work: Work, found: dict[str, HeldThere]) -> None:
+    """Write down what is there and was not known: lost answers, strays. A repeated try, or giving up, tells of them."""
+    row = work.row()
+    connection_id, epoch = row.connection_id, row.epoch
+    rows = select(Subscription.provider_id).where(Subscription.connection_id == connection_id)
+    known = set(db.session.scalars(rows))
+    db.session.rollback()
+    if all(held.id in known for held in found.values()):
+        return
+    with writing(connection_id, epoch, DISCONNECTING):
+        known = set(db.session.scalars(rows))
+        unanswered = set(db.session.scalars(rows.with_only_columns(Subscription.id).where(_NO_ANSWER)))
+        for mark, held in found.items():
+            if mark in unanswered:
+                values = {"provider_id": held.id, "expires_at": held.expires_at}
+                db.session.execute(update(Subscription).where(Subscription.id == mark).values(values))
+            elif held.id not in known:
+                db.session.add(
+                    Subscription(
+                        connection_id=connection_id,
+                        provider_id=held.id,
+                        expires_at=held.expires_at,
+                        renew_at=held.expires_at,
+                    )
+                )
+
+
+def _note_deleted(work: Work, deleted: set[str], request_ids: list[str]) -> None:
+    """Keep what this try did, although it did not do all."""
     row = work.row()
     connection_id, epoch = row.connection_id, row.epoch
     db.session.rollback()
-    if not _unanswered(connection_id):
+    if not deleted:
         return
     with writing(connection_id, epoch, DISCONNECTING):
-        for mark, held in found.items():
-            values = {"provider_id": held.id, "expires_at": held.expires_at}
-            unanswered = Subscription.connection_id == connection_id, Subscription.provider_id.is_(None)
-            db.session.execute(update(Subscription).where(Subscription.id == mark, *unanswered).values(values))
+        these = Subscription.connection_id == connection_id, Subscription.provider_id.in_(deleted)
+        db.session.execute(update(Subscription).where(*these).values(ended_at=clock.now()))
+        work.note_requests(end_notifications.__name__, request_ids)
+    request_ids.clear()
 
 
 def _known(connection_id: str) -> dict[str, datetime]:
     """The vendor's ids of what we know to be there, and their ends; the short read is over."""
     asked = select(Subscription.provider_id, Subscription.expires_at).where(Subscription.connection_id == connection_id)
-    rows = db.session.execute(asked).all()
+    rows = db.session.execute(asked.where(Subscription.ended_at.is_(None))).all()
     db.session.rollback()
     return {name: ends for name, ends in rows if name is not None}
+
+
+def _gone(connection_id: str) -> str:
+    """What earlier tries deleted, in words with a space behind them, or ""; the short read is over."""
+    asked = select(func.count()).where(Subscription.connection_id == connection_id)
+    number = db.session.scalar(asked.where(Subscription.ended_at.is_not(None))) or 0
+    db.session.rollback()
+    return f"{count_of(number, 'subscription')} of ours {'was' if number == 1 else 'were'} deleted. " if number else ""
 
 
 def _unanswered(connection_id: str) -> list[datetime]:
     """The latest ends of what we asked for without ever having an answer; the short read is over."""
     asked = select(Subscription.expires_at).where(Subscription.connection_id == connection_id)
-    ends = list(db.session.scalars(asked.where(Subscription.provider_id.is_(None))))
+    ends = list(db.session.scalars(asked.where(_NO_ANSWER)))
     db.session.rollback()
     return ends
 
@@ -97,37 +139,42 @@ def _unanswered(connection_id: str) -> list[datetime]:
 def give_up(work: Work, trouble: str) -> Ended:
     """Not deleted in time: say when what we know of, or what may be there, ends by itself."""
     connection_id = work.row().connection_id
-    known, unanswered = _known(connection_id), _unanswered(connection_id)
+    known, unanswered, gone = _known(connection_id), _unanswered(connection_id), _gone(connection_id)
     row = work.row()
     until = _latest(row, [*known.values(), *unanswered])
-    if known:
+    if len(known) == 1:
         told = f"We have no word that our subscription was deleted; it ends by itself by {at(until)}."
+        if gone:
+            told = told.replace("our subscription", "the other one")
+    elif known:
+        more = "more " if gone else ""
+        told = f"We have no word that {len(known)} {more}were deleted; they end by themselves by {at(until)}."
     elif unanswered:
         told = _perhaps(until)
     else:
-        detail = f"{trouble} We could not look for subscriptions; any of ours ends by {at(until)}."
+        detail = f"{trouble} {gone}We could not look for subscriptions; any of ours ends by {at(until)}."
         return Ended(FAILED, detail, subscription_ends_at=until)
-    detail = f"{trouble} {told} {THROWN_AWAY}"
+    detail = f"{trouble} {gone}{told} {THROWN_AWAY}"
     return Ended(EXPIRES, detail, len(known) + len(unanswered), subscription_ends_at=until)
 
 
 def _lapsing(work: Work, ended: AccessEnded) -> Ended:
     """Without a living token nothing can be deleted: tell when what we know of, or may be there, ends by itself."""
     connection_id = work.row().connection_id
-    known, unanswered = _known(connection_id), _unanswered(connection_id)
+    known, unanswered, gone = _known(connection_id), _unanswered(connection_id), _gone(connection_id)
     row = work.row()
     until = _latest(row, [*known.values(), *unanswered])
     db.session.rollback()
     ids = [ended.request_id] if ended.request_id else []
     if known:
-        told = f"so we could not delete our subscription. It ends by itself by {at(until)}."
-        detail = f"Microsoft no longer lets us in, {told} {THROWN_AWAY}"
+        what = "our subscription. It ends by itself" if len(known) == 1 else f"{len(known)}. They end by themselves"
+        detail = f"{gone}Microsoft no longer lets us in, so we could not delete {what} by {at(until)}. {THROWN_AWAY}"
         return Ended(EXPIRES, detail, len(known) + len(unanswered), ids, subscription_ends_at=until)
     if unanswered:
-        detail = f"Microsoft no longer lets us in. {_perhaps(until)} {THROWN_AWAY}"
+        detail = f"{gone}Microsoft no longer lets us in. {_perhaps(until)} {THROWN_AWAY}"
         return Ended(EXPIRES, detail, len(unanswered), ids, subscription_ends_at=until)
     detail = f"We know of no subscription of ours there; one that we were never told of ends by {at(until)}."
-    return Ended(DONE, f"Microsoft no longer lets us in. {detail}", 0, ids, subscription_ends_at=until)
+    return Ended(DONE, f"{gone}Microsoft no longer lets us in. {detail}", 0, ids, subscription_ends_at=until)
 
 
 def _perhaps(until: datetime) -> str:
@@ -144,7 +191,8 @@ def _latest(row: Disconnection, ends: Iterable[datetime]) -> datetime:
     last call before the click can have asked for.
     """
     known = list(ends)
-    due = db.session.scalars(select(Subscription.renew_at).where(Subscription.connection_id == row.connection_id)).all()
+    asked = select(Subscription.renew_at).where(Subscription.connection_id == row.connection_id)
+    due = db.session.scalars(asked.where(Subscription.ended_at.is_(None))).all()
     if known and all(renew_at > row.started_at for renew_at in due):
         return max(known)  # too young for a renewal to have been tried
     return max([row.started_at + LIFE, *known])

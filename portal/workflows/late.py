@@ -40,6 +40,8 @@ def remember(work: Work) -> None:
     db.session.rollback()
     marks = {}
     for provider_id, sealed, expires_at in held:
+        if sealed is None:
+            continue
         try:
             client_state = parts().vault.open(connection_id, CLIENT_STATE, sealed)
         except CannotOpen:

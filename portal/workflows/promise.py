@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from sqlalchemy import select
+
 from portal import clock
 from portal.db import db, reads_only
-from portal.models import Disconnection
+from portal.models import Disconnection, DisconnectionStep
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE
 from portal.parts import parts
@@ -56,6 +58,12 @@ class Work:
             over = row.erase_now_at is not None or row.deadline_at <= clock.now()
             db.session.rollback()
         return over
+
+    def note_requests(self, step: str, request_ids: list[str]) -> None:
+        """In the caller's transaction: the requests of a try that did a part, so that they stand on the receipt too."""
+        of_this = DisconnectionStep.disconnection_id == self.id, DisconnectionStep.name == step
+        row = db.session.scalars(select(DisconnectionStep).where(*of_this).with_for_update()).one()
+        row.request_ids = [*row.request_ids, *(each for each in request_ids if each)]
 
     def with_access(self, call: Callable[[str], object]) -> None:
         """Do `call(access_token)`: the running disconnection alone may still use, and refresh, the tokens."""

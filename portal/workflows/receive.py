@@ -85,6 +85,8 @@ def _judge(note: Notification, times: int) -> list[str]:
 
 
 def _is_ours(row: Subscription, client_state: str) -> bool:
+    if row.client_state_sealed is None:
+        return False
     try:
         ours = parts().vault.open(row.connection_id, CLIENT_STATE, row.client_state_sealed)
     except CannotOpen:

@@ -44,7 +44,7 @@ def remove_our_meetings(work: Work) -> Ended:
                 left.discard(event_id)
 
         trouble = at_once.for_each(left - kept, remove, is_over=work.is_over)
-        _forget_removed(work, left)
+        _forget_removed(work, left, request_ids if trouble is not None else [])
         if trouble is not None:
             raise trouble
 
@@ -167,7 +167,7 @@ def _still(left: set[str], unknown: int) -> str:
     return f"{stayed} {perhaps}" if left and unknown else perhaps if unknown else stayed
 
 
-def _forget_removed(work: Work, left: set[str]) -> None:
+def _forget_removed(work: Work, left: set[str], request_ids: list[str]) -> None:
     """Keep the map true to what is still there, so that a repeated try asks only for the rest."""
     row = work.row()
     with writing(row.connection_id, row.epoch, DISCONNECTING):
@@ -178,3 +178,5 @@ def _forget_removed(work: Work, left: set[str]) -> None:
                 Placement.provider_id.not_in(left),
             )
         )
+        work.note_requests(remove_our_meetings.__name__, request_ids)
+    request_ids.clear()

@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 from portal import durable
 from portal.db import db
 from portal.workflows import disconnect
-from portal.workflows.disconnect import BY_NAME, carry_out
+from portal.workflows.carry_out import attempt
+from portal.workflows.disconnect import BY_NAME
 from portal.workflows.promise import Ended, Work
 from tests.world import World
 
@@ -29,7 +30,7 @@ def test_it_is_not_the_steps_fault(both: World, monkeypatch: pytest.MonkeyPatch,
 
     monkeypatch.setitem(BY_NAME, name, replace(BY_NAME[name], keep=lost))
     with pytest.raises(durable.StepBroke):
-        durable.step(lambda row: carry_out(name, row), disconnection_id)
+        durable.step(lambda row: attempt(name, row), disconnection_id)
     db.session.rollback()
     step = next(step for step in both.disconnection().steps if step.name == name)
     assert (step.outcome, step.trouble) == (None, None)

@@ -27,7 +27,7 @@ from portal import create_app  # noqa: F401 - the whole product is imported befo
 from portal.db import db
 from portal.durable import executors
 from portal.providers.outlook.outlook import OutlookProvider
-from portal.workflows import disconnect
+from portal.workflows import carry_out, disconnect
 
 PLAN = Path(sys.argv[1])
 
@@ -63,16 +63,16 @@ def wrap_the_steps() -> None:
     """Around what keeps the step, and around the noting of its outcome."""
     for name, step in list(disconnect.BY_NAME.items()):
         disconnect.BY_NAME[name] = replace(step, keep=around(step.name, step.keep))
-    note_end = disconnect._note_end
+    note_end = carry_out._note_end
 
     def noted(disconnection_id: str, name: str, ended: Any) -> None:
-        disconnect._row(disconnection_id, name)  # holds its lock
-        connection_id = disconnect.Work(disconnection_id).row().connection_id
+        carry_out._row(disconnection_id, name)  # holds its lock
+        connection_id = carry_out.Work(disconnection_id).row().connection_id
         die_if_planned(connection_id, name, "locked")
         note_end(disconnection_id, name, ended)
         die_if_planned(connection_id, name, "noted")
 
-    disconnect._note_end = noted
+    carry_out._note_end = noted
 
 
 def around(name: str, keep: Callable[[Any], Any]) -> Callable[[Any], Any]:

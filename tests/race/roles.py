@@ -11,7 +11,7 @@ from portal.db import db
 from portal.models import Calendar, Connection, Member
 from portal.models.connection import CONNECTED
 from portal.providers.base import AccessEnded, SignInRefused
-from portal.workflows import again, connect, disconnect, push, receive, subscribe, sync, tokens
+from portal.workflows import again, carry_out, connect, disconnect, push, receive, subscribe, sync, tokens
 from portal.workflows.epoch import Fenced
 from tests.race.theatre import OUTLOOK, Scene
 
@@ -42,7 +42,7 @@ def _carry_out(scene: Scene, disconnection_id: str) -> None:
             return
         scene.theatre.pause(disconnect.STEPS[at].name)
         scene.watch()  # once more: whoever had the turn meanwhile may have written
-        wait = disconnect.carry_out(disconnect.STEPS[at].name, disconnection_id)
+        wait = carry_out.attempt(disconnect.STEPS[at].name, disconnection_id)
         if wait is None:
             at += 1
         elif wait < 0:

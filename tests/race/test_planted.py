@@ -14,7 +14,7 @@ from portal.db import db
 from portal.models import Connection, Disconnection, Receipt
 from portal.parts import parts
 from portal.vault import Vault
-from portal.workflows import disconnect, erase, push, receipt, subscribe, tokens
+from portal.workflows import carry_out, disconnect, erase, push, receipt, subscribe, tokens
 from tests.bugs import Patch, epoch_alone_not_checked, epoch_not_checked, fence_removed, lock_removed
 from tests.race.plays import PLAYS, run
 from tests.race.schedules import ALL, Legs, switches
@@ -90,7 +90,7 @@ def call_within_a_transaction(patch: Patch) -> None:
 
 def receipt_written_anew(patch: Patch) -> None:
     """A second worker writes the receipt once more, and words it otherwise."""
-    honest, honest_write = disconnect._close, receipt.write
+    honest, honest_write = carry_out._close, receipt.write
 
     def close(disconnection_id: str) -> None:
         row = db.session.get_one(Disconnection, disconnection_id, populate_existing=True)
@@ -105,7 +105,7 @@ def receipt_written_anew(patch: Patch) -> None:
         now = threading.current_thread().name
         honest_write(row, {name: (title, f"{told} ({now})") for name, (title, told) in words.items()}, **more)
 
-    patch.setattr(disconnect, "_close", close)
+    patch.setattr(carry_out, "_close", close)
     patch.setattr(receipt, "write", write)
 
 

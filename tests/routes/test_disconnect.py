@@ -18,7 +18,8 @@ from portal.models import Activity, Calendar, Connection, Copy, Disconnection, R
 from portal.models.connection import NEEDS_ATTENTION
 from portal.parts import install, parts
 from portal.providers.base import AccountKind
-from portal.workflows.disconnect import BY_NAME, STEPS, carry_out
+from portal.workflows.carry_out import attempt
+from portal.workflows.disconnect import BY_NAME, STEPS
 from tests.door import Door
 from tests.world import CARD, HTMX, PASSWORD, Visitor, World
 
@@ -327,7 +328,7 @@ def test_erase_now_ends_the_waiting(world: World) -> None:
     alice.post(question_of(world))
     address = f"/disconnections/{world.disconnection().id}"
     db.session.rollback()
-    carry_out("end_notifications", address.split("/")[-1])
+    attempt("end_notifications", address.split("/")[-1])
     db.session.rollback()
     alice.get(address)
     assert "Microsoft is not answering" in words(alice)
@@ -345,6 +346,10 @@ def test_erase_now_ends_the_waiting(world: World) -> None:
     world.microsoft.mend()
     alice.get(address)
     assert "We have no word that our subscription was deleted; it ends by itself by" in words(alice)
+    waits, failed = (alice.soup.select_one(voice) for voice in ("#voice-wait", "#voice-bad"))
+    for voice in (waits, failed):
+        assert voice is not None
+        assert "We cannot try this again. Our tokens were erased on" in voice.get_text()
 
 
 def test_erase_now_after_the_end_leads_to_the_receipt(world: World) -> None:

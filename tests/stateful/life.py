@@ -24,7 +24,7 @@ from portal.models.connection import CONNECTED, CONNECTING
 from portal.parts import parts
 from portal.providers.base import ProviderError
 from portal.vault import CannotOpen
-from portal.workflows import connect, disconnect, push, receive, sync, tokens, watch
+from portal.workflows import carry_out, connect, disconnect, push, receive, sync, tokens, watch
 from portal.workflows.epoch import Fenced
 from portal.workflows.subscribe import CLIENT_STATE
 from tests import always
@@ -232,7 +232,7 @@ class Life(RuleBasedStateMachine):
     def work_and_be_interrupted(self, pick: int, steps: int) -> None:
         running = self._running(pick)
         for step in disconnect.STEPS[:steps] if running else ():
-            if disconnect.carry_out(step.name, str(running)) is not None:
+            if carry_out.attempt(step.name, str(running)) is not None:
                 return
 
     @if_running
@@ -240,7 +240,7 @@ class Life(RuleBasedStateMachine):
     def work_to_the_end(self, pick: int) -> None:
         running = self._running(pick)
         if running is not None:
-            disconnect.disconnect(running)
+            carry_out.run(running)
             db.session.rollback()
             assert db.session.get_one(Disconnection, running).finished_at is not None
             db.session.rollback()
@@ -251,7 +251,7 @@ class Life(RuleBasedStateMachine):
         """As most people do it: confirm, and stay until it has ended."""
         self.confirm_to_disconnect(pick, remove)
         while (running := self._running(0)) is not None:
-            disconnect.disconnect(running)
+            carry_out.run(running)
 
     @rule()
     def restart(self) -> None:
@@ -297,7 +297,7 @@ class Life(RuleBasedStateMachine):
                 held.update(always.held(connection_id))
                 seen.extend(self.witness.look_back())
             if to_the_end and running is not None:
-                disconnect.disconnect(running)
+                carry_out.run(running)
 
         turns = self.points.interrupt(lambda: work(connection_id, epoch), at, confirm)
         seen += [f"{each.name} broke: {each.error!r}" for each in turns.actors.values() if each.error is not None]

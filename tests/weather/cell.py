@@ -19,7 +19,7 @@ from portal.models import Calendar, Connection, Disconnection, Meeting, Member, 
 from portal.parts import parts
 from portal.providers.outlook.outlook import OutlookProvider
 from portal.providers.outlook.wire import Wire
-from portal.workflows import connect, disconnect, erase, push, receipt, sync
+from portal.workflows import carry_out, connect, disconnect, erase, push, receipt, sync
 from tests.weather.expected import DEFINITE, FAIR, HARMLESS, LOST, Expected, read_cell
 from tests.weather.weathers import AFTER, HASTE, PATIENCE, TARGETS, Detour, Elsewhere, closed_port, order
 from tests.world import Visitor, World
@@ -120,7 +120,7 @@ def run(place: Place, call: str, weather: str, expected: Expected, *, lasting: b
     assert started is not None
     disconnection_id = started.id
     db.session.rollback()
-    disconnect.disconnect(disconnection_id)
+    carry_out.run(disconnection_id)
     db.session.rollback()
     met = detour.led or sum(fault["met"] for fault in microsoft.desk("GET", "faults"))
     assert met >= 1, "the weather was ordered, but no call met it"

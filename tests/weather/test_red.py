@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.http import request_id
 from portal.providers.outlook.wire import Wire
-from portal.workflows import disconnect, end_notifications, tokens
+from portal.workflows import carry_out, end_notifications, tokens
 from portal.workflows.promise import Work
 from tests.weather.cell import Place, run
 from tests.weather.expected import lasting
@@ -42,9 +42,9 @@ def given_up_at_once(patch: pytest.MonkeyPatch) -> None:
     """A remote step does not wait for better weather."""
 
     def end(disconnection_id: str, step: Any, _attempts: int, trouble: str, *_: Any) -> None:
-        disconnect._note_end(disconnection_id, step.name, step.give_up(Work(disconnection_id), trouble))
+        carry_out._note_end(disconnection_id, step.name, step.give_up(Work(disconnection_id), trouble))
 
-    patch.setattr(disconnect, "_try_later", end)
+    patch.setattr(carry_out, "_try_later", end)
 
 
 def redirects_are_followed(patch: pytest.MonkeyPatch) -> None:

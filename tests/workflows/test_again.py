@@ -18,8 +18,8 @@ from portal.models.entry import EVENT
 from portal.parts import parts
 from portal.providers.base import Tokens
 from portal.workflows import again, desk, disconnect, promise, receipt
+from portal.workflows.carry_out import attempt
 from portal.workflows.conversation import Message, Person, Refused, start
-from portal.workflows.disconnect import carry_out
 from tests.world import CLIENT_ID, World
 
 ADELE = "adele@contoso.example"
@@ -47,7 +47,7 @@ def hanging(both: World) -> World:
 def try_(world: World, name: str) -> float | None:
     row_id = world.disconnection().id
     db.session.rollback()
-    return carry_out(name, row_id)
+    return attempt(name, row_id)
 
 
 def sam() -> Member:
@@ -133,7 +133,7 @@ def test_a_request_under_way_is_waited_for_by_the_erasure(hanging: World) -> Non
 
     def run() -> None:
         with hanging.app.app_context():
-            found.append(carry_out("erase_tokens", row_id))
+            found.append(attempt("erase_tokens", row_id))
 
     run_thread = threading.Thread(target=run)
     run_thread.start()

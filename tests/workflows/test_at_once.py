@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from portal import models
 from portal.db import db
 from portal.parts import parts
 from portal.providers.base import Busy, Subscription
-from portal.workflows import at_once, disconnect, subscribe
+from portal.workflows import at_once, carry_out, disconnect, subscribe
 from tests.world import World
 
 
@@ -83,13 +86,51 @@ def test_many_subscriptions_of_ours_are_deleted_side_by_side(world: World, monke
         (mine,) = real(access)
         more = [(f"s{number}", subscribe.address(f"m{number}")) for number in range(7)]
         held = [(mine.id, mine.notification_url), *more]
-        return [Subscription(name, mine.resource, at, mine.expires_at) for name, at in held]
+        return [Subscription(name, mine.resource, at, mine.expires_at) for name, at in held if name not in ended]
 
     monkeypatch.setattr(provider, "unsubscribe", unsubscribe)
     monkeypatch.setattr(provider, "subscriptions", subscriptions)
     db.session.rollback()
-    assert disconnect.carry_out("end_notifications", disconnection_id) is not None
-    assert disconnect.carry_out("end_notifications", disconnection_id) is None
+    assert carry_out.attempt("end_notifications", disconnection_id) is not None
+    assert carry_out.attempt("end_notifications", disconnection_id) is None
     assert "s6" in ended
     step = next(each for each in world.disconnection().steps if each.name == "end_notifications")
     assert (step.outcome, step.count) == ("Done", 8)
+    assert len(ended) == len(set(ended)), "what was deleted is not asked for again"
+    assert {f"request s{number}" for number in range(7)} <= set(step.request_ids), "those of the first try too"
+
+
+def test_what_was_deleted_before_the_time_ran_out_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three are there; two deletions are answered, the third never is. The receipt says both, and until when."""
+    world.connected()
+    connection = world.connection()
+    begun = disconnect.begin(connection.id, connection.member_id)
+    assert begun is not None
+    disconnection_id = begun.id
+    provider: Any = parts().providers["outlook-calendar"]
+    real = provider.subscriptions
+
+    def unsubscribe(_access: str, subscription_id: str) -> str:
+        if subscription_id == "s1":
+            raise Busy(request_id="request refused")
+        return f"request {subscription_id}"
+
+    def subscriptions(access: str) -> list[Subscription]:
+        (mine,) = real(access)
+        later = mine.expires_at + timedelta(hours=5)
+        more = [Subscription(f"s{at}", mine.resource, subscribe.address(f"m{at}"), later) for at in range(2)]
+        return [mine, *more]
+
+    monkeypatch.setattr(provider, "unsubscribe", unsubscribe)
+    monkeypatch.setattr(provider, "subscriptions", subscriptions)
+    db.session.rollback()
+    assert carry_out.attempt("end_notifications", disconnection_id) is not None
+    disconnect.erase_now(disconnection_id)
+    assert carry_out.attempt("end_notifications", disconnection_id) is None
+    row = world.disconnection()
+    step = next(each for each in row.steps if each.name == "end_notifications")
+    (ends,) = (each.expires_at for each in db.session.scalars(select(models.Subscription)) if each.provider_id == "s1")
+    assert (step.outcome, step.count) == ("Expires", 1)
+    assert "2 subscriptions of ours were deleted. We have no word that the other one was" in step.detail
+    assert row.subscription_ends_at == ends, "it lives longer than ours would have"
+    assert {"request s0", "request refused"} <= set(step.request_ids)

@@ -13,8 +13,9 @@ from portal import clock
 from portal.db import Base, db
 from portal.models import Connection, Copy, Disconnection, DisconnectionStep, Receipt, Subscription, Token
 from portal.parts import parts
-from portal.workflows import disconnect, erase, sync
-from portal.workflows.disconnect import STEPS, carry_out
+from portal.workflows import carry_out, disconnect, erase, sync
+from portal.workflows.carry_out import attempt
+from portal.workflows.disconnect import STEPS
 from portal.workflows.epoch import Fenced, writing
 from portal.workflows.promise import Work
 from portal.workflows.subscribe import LIFE
@@ -80,19 +81,19 @@ def test_every_step_may_run_again(both: World) -> None:
     disconnection_id = begin(both).id
     db.session.rollback()
     for step in STEPS:
-        assert carry_out(step.name, disconnection_id) is None
+        assert attempt(step.name, disconnection_id) is None
         ended = select(DisconnectionStep.outcome, DisconnectionStep.ended_at, DisconnectionStep.attempts).where(
             DisconnectionStep.disconnection_id == disconnection_id, DisconnectionStep.name == step.name
         )
         first = db.session.execute(ended).one()
         db.session.rollback()
-        assert carry_out(step.name, disconnection_id) is None
+        assert attempt(step.name, disconnection_id) is None
         assert db.session.execute(ended).one() == first
         db.session.rollback()
     receipt = db.session.get_one(Receipt, disconnection_id)
     body = receipt.body
     db.session.rollback()
-    disconnect.disconnect(disconnection_id)
+    carry_out.run(disconnection_id)
     assert db.session.get_one(Receipt, disconnection_id).body == body
 
 
@@ -103,7 +104,7 @@ def test_a_step_whose_end_was_not_recorded_runs_to_the_same_end(both: World, nam
     disconnection_id = begin(both).id
     db.session.rollback()
     for step in STEPS:
-        carry_out(step.name, disconnection_id)
+        attempt(step.name, disconnection_id)
         if step.name == name:
             break
     forget = update(DisconnectionStep).where(DisconnectionStep.name == name).values(outcome=None, ended_at=None)
@@ -290,10 +291,10 @@ def test_a_local_step_is_tried_again_even_after_the_deadline(world: World, monke
         return destroyed(owner)
 
     monkeypatch.setattr(parts().vault, "destroy", away)
-    wait = carry_out("erase_tokens", disconnection_id)
+    wait = attempt("erase_tokens", disconnection_id)
     assert wait is not None
     assert wait > 0
-    assert carry_out("erase_tokens", disconnection_id) is None
+    assert attempt("erase_tokens", disconnection_id) is None
     step = db.session.scalars(select(DisconnectionStep).where(DisconnectionStep.name == "erase_tokens")).one()
     assert (step.outcome, step.attempts) == ("Done", 2)
 

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 from portal.db import db
 from portal.models import Calendar, Meeting, Placement, Receipt, Subscription
 from portal.parts import parts
-from portal.workflows import disconnect, erase, intent, push, subscribe, sync, tokens
+from portal.workflows import carry_out, disconnect, erase, intent, push, subscribe, sync, tokens
 from tests.world import World
 
 ADELE = "adele@contoso.example"
@@ -172,12 +172,12 @@ def test_while_it_may_still_come_the_disconnection_waits(both: World, monkeypatc
     assert begun is not None
     disconnection_id = begun.id
     db.session.rollback()
-    assert disconnect.carry_out("end_notifications", disconnection_id) is not None
+    assert carry_out.attempt("end_notifications", disconnection_id) is not None
     waiting = next(each for each in both.disconnection().steps if each.name == "end_notifications")
     assert waiting.trouble == intent.StillOpen.sentence
     monkeypatch.setattr(intent, "SETTLES", timedelta(0))
     db.session.rollback()
-    assert disconnect.carry_out("end_notifications", disconnection_id) is None
+    assert carry_out.attempt("end_notifications", disconnection_id) is None
     ended = next(each for each in both.disconnection().steps if each.name == "end_notifications")
     assert (ended.outcome, ended.count) == ("Done", 0)
 

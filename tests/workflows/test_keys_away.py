@@ -17,7 +17,7 @@ from portal import parts as parts_module
 from portal.db import db
 from portal.models import Activity, Connection, Receipt, Token
 from portal.parts import parts
-from portal.workflows import counters, disconnect, erase, sync
+from portal.workflows import carry_out, counters, disconnect, erase, sync
 from portal.workflows.watch import watch
 from tests.world import CARD, Visitor, World
 
@@ -51,7 +51,7 @@ def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses and few tries."""
     settings = replace(parts().settings, retry_first=0.01, retry_longest=0.02, disconnect_deadline=0.3)
     parts_module.install(world.app, replace(parts(), settings=settings))
-    monkeypatch.setattr(disconnect, "LOCAL_TRIES", 2)
+    monkeypatch.setattr(carry_out, "LOCAL_TRIES", 2)
     monkeypatch.setattr(erase, "PROOFS", 2)
     monkeypatch.setattr("portal.keyring.scour.BETWEEN", 0.0)
 
@@ -129,9 +129,9 @@ def test_a_disconnection_waits_for_it(both: World, monkeypatch: pytest.MonkeyPat
     assert row is not None
     disconnection_id = row.id
     db.session.rollback()
-    disconnect.carry_out("stop_syncing", disconnection_id)
+    carry_out.attempt("stop_syncing", disconnection_id)
     with away():
-        assert disconnect.carry_out("end_notifications", disconnection_id) is not None
+        assert carry_out.attempt("end_notifications", disconnection_id) is not None
         assert f"{WORDS} Syncing has stopped. We keep trying until" in seen(
             alice, f"/disconnections/{disconnection_id}"
         )
@@ -213,8 +213,8 @@ def test_a_rewriting_that_is_kept_off_is_tried_again(both: World, monkeypatch: p
     db.session.rollback()
     with held():
         for step in disconnect.STEPS[:-2]:
-            assert disconnect.carry_out(step.name, disconnection_id) is None
-        assert disconnect.carry_out("prove_nothing_remains", disconnection_id) is not None
+            assert carry_out.attempt(step.name, disconnection_id) is None
+        assert carry_out.attempt("prove_nothing_remains", disconnection_id) is not None
         assert "in use all the time" in str(both.disconnection().steps[-2].trouble)
     both.work()
     assert steps(both)["prove_nothing_remains"]["outcome"] == "Done"

@@ -17,7 +17,7 @@ from portal import parts as parts_module
 from portal.db import db
 from portal.models import Receipt
 from portal.parts import parts
-from portal.workflows import disconnect
+from portal.workflows import carry_out, disconnect
 from tests.world import World
 
 
@@ -79,7 +79,7 @@ def test_it_is_sent_once(world: World, post: tuple[str, Box]) -> None:
     end(world)
     disconnection_id = world.disconnection().id
     db.session.rollback()
-    disconnect.disconnect(disconnection_id)
+    carry_out.run(disconnection_id)
     assert len(box.mails) == 1
 
 

@@ -20,7 +20,7 @@ from portal.db import db
 from portal.models import Connection, Disconnection, Receipt, Token
 from portal.parts import parts
 from portal.providers.base import AccessEnded, AccessReason, Grant
-from portal.workflows import disconnect, erase, sync, tokens
+from portal.workflows import carry_out, disconnect, erase, sync, tokens
 from tests.world import World
 
 ADELE = "adele@contoso.example"
@@ -128,7 +128,7 @@ def test_a_frozen_run_thaws_after_the_end(meanwhile: Meanwhile, where: str, name
     old, row_id = meanwhile.world.connection().id, meanwhile.begin()
     at = parts().vault if where == "vault" else parts().providers["outlook-calendar"]
     meanwhile.freezes(at, name, before=before)
-    disconnect.disconnect(row_id)
+    carry_out.run(row_id)
     all_is_well(meanwhile, old)
 
 
@@ -137,7 +137,7 @@ def test_microsoft_s_refusal_that_arrives_late_changes_no_account(meanwhile: Mea
     old, row_id = meanwhile.world.connection().id, meanwhile.begin()
     refusal = AccessEnded(AccessReason.CONSENT_WITHDRAWN)
     meanwhile.freezes(parts().providers["outlook-calendar"], "subscriptions", refusal=refusal)
-    disconnect.disconnect(row_id)
+    carry_out.run(row_id)
     all_is_well(meanwhile, old)
 
 

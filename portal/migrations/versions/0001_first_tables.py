@@ -402,9 +402,10 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("connection_id", sa.String(length=32), nullable=False),
         sa.Column("provider_id", sa.String(length=64), nullable=True),
-        sa.Column("client_state_sealed", sa.Text(), nullable=False),
+        sa.Column("client_state_sealed", sa.Text(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("renew_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["connection_id"], ["connections.id"], name=op.f("fk_subscriptions_connection_id_connections")
         ),
