@@ -178,9 +178,14 @@ class Handover:
 
 
 class ProviderError(Exception):
-    """The root of everything a provider raises. Texts are ours and safe to show; no secret and no vendor text."""
+    """The root of everything a provider raises. Texts are ours and safe to show; no secret and no vendor text.
+
+    `dropped_until` is the last moment of a token that was issued to us with what failed, and dropped: somebody has to
+    be told of it.
+    """
 
     sentence = "The calendar provider could not do what we asked."
+    dropped_until: datetime | None = None
 
     def __init__(self, detail: str = "", *, request_id: str = "", retry_after: float | None = None) -> None:
         super().__init__(detail or self.sentence)

@@ -16,7 +16,7 @@ from portal.db import db
 from portal.models import Connection, Member
 from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
 from portal.parts import parts
-from portal.providers.base import Account, AccountKind, Grant, OurFault, SignInReason, SignInRefused
+from portal.providers.base import Account, AccountKind, Grant, OurFault, ProviderError, SignInReason, SignInRefused
 from portal.vault import CannotOpen, KeysAway
 from portal.workflows import approval, counters, tokens
 from portal.workflows.activity import record
@@ -96,9 +96,13 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
             if isinstance(refused, KeysAway):
                 raise NotNow from None
             raise
-    except OurFault as error:
-        logger.critical("a sign-in could not be finished: our registration has a problem %s", error.request_id)
-        counters.add("our_faults")
+    except ProviderError as error:
+        if error.dropped_until is not None and mended_id is not None:
+            tokens.tell(mended_id, error.dropped_until)
+            db.session.commit()
+        if isinstance(error, OurFault):
+            logger.critical("a sign-in could not be finished: our registration has a problem %s", error.request_id)
+            counters.add("our_faults")
         raise
     finally:
         _drop_attempt(attempt_id)

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import zlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 
 from portal import clock
 from portal.db import db
-from portal.models import Connection, Copy, Disconnection, Subscription
+from portal.models import Connection, Copy, Disconnection, Subscription, Token
 from portal.parts import parts
 from portal.workflows.connect import PURPOSE
 from tests.world import CARD, HTMX, Visitor, World
@@ -353,6 +353,24 @@ def test_reconnect_with_another_account_changes_nothing(world: World) -> None:
     after = {column.key: getattr(world.connection(), column.key) for column in Connection.__table__.columns}
     assert after == before
     assert states() == ["needs_attention"]
+
+
+def test_what_a_refused_reconnect_was_issued_stands_on_the_receipt(world: World) -> None:
+    """Microsoft issued a token; then there was no mailbox. We hold it no more, but there it lives on."""
+    alice = withdrawn(world)
+    db.session.execute(update(Token).values(lapses_at=clock.now()))  # what came before has lapsed
+    db.session.commit()
+    world.microsoft.desk("PATCH", f"accounts/{ADELE}", mailbox_error="MailboxNotEnabledForRESTAPI")
+    alice.press("Reconnect", follow=False)
+    assert alice.come_back(ADELE)
+    assert notice(alice).startswith("This account has no Outlook calendar")
+    last = datetime.fromisoformat(world.microsoft.holds(ADELE)["access_tokens"]["last_expires"])
+    world.microsoft.desk("POST", f"accounts/{ADELE}/withdraw", tenant_wide=False)  # nothing newer is issued
+    alice.post(f"/connections/{world.connection().id}/disconnect")
+    world.work()
+    told = world.disconnection().lapses_at
+    assert told is not None
+    assert told >= last
 
 
 def test_a_reconnect_under_way_ends_with_the_disconnection(world: World) -> None:

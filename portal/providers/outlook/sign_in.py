@@ -60,7 +60,8 @@ def finish(
 ) -> Grant:
     """Judge the callback, redeem the code, validate the id_token, look whether there is a mailbox.
 
-    Tokens that come with a sign-in we then refuse are revoked where the provider can, and dropped.
+    Tokens that come with a sign-in we then refuse are revoked where the provider can, and dropped: until when they
+    live the error says.
     """
     if not state or not hmac.compare_digest(answer.get("state", "").encode(errors="replace"), state.encode()):
         raise SignInRefused(SignInReason.NOT_GENUINE)
@@ -79,7 +80,8 @@ def finish(
         return Grant(_accept(client, caller, tokens, whole, nonce, client.line.now()), tokens)
     except ProviderError as error:
         failure = refused(error)
-    drop(client, tokens)
+    if not drop(client, tokens):
+        failure.dropped_until = tokens.expires_at
     raise failure
 
 
@@ -118,13 +120,15 @@ def _ask_who(caller: Caller, access_token: str) -> tuple[str, str]:
         return "", ""
 
 
-def drop(client: TokenClient, tokens: Tokens) -> None:
-    """Revoke tokens that will never be stored, refresh token first, where the provider offers it. Best effort."""
+def drop(client: TokenClient, tokens: Tokens) -> bool:
+    """Revoke tokens that will never be stored, refresh token first, where the provider offers it. Whether it worked."""
     try:
         if not client.discovery.metadata().revocation_endpoint:
-            return
+            return False
         if tokens.refresh_token:
             client.revoke(tokens.refresh_token, "refresh_token")
         client.revoke(tokens.access_token, "access_token")
     except ProviderError:
         log.warning("tokens of a refused sign-in could not be revoked; they were never stored")
+        return False
+    return True
