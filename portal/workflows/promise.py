@@ -14,7 +14,7 @@ from portal.models import Disconnection, DisconnectionStep
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE
 from portal.parts import parts
-from portal.providers.base import Provider
+from portal.providers.base import AccessEnded, AccessReason, Provider
 from portal.workflows import tokens
 
 
@@ -78,6 +78,12 @@ Promise = Callable[[Work], Ended]
 
 GiveUp = Callable[[Work, str], Ended]
 """The outcome of a remote step whose time has run out; the text says what was in the way."""
+
+
+def shut_out(ended: AccessEnded) -> str:
+    """Why nothing can be asked of the vendor any more. What we lost ourselves is not laid at its door."""
+    lost = ended.reason is AccessReason.TOKEN_UNREADABLE
+    return "We can no longer open our own tokens" if lost else "Microsoft no longer lets us in"
 
 
 def count_of(number: int, noun: str) -> str:

@@ -14,7 +14,7 @@ from portal.models.disconnection_step import DONE, FAILED, LEFT_TO_YOU
 from portal.providers.base import AccessEnded, Gone
 from portal.workflows import at_once, intent
 from portal.workflows.epoch import writing
-from portal.workflows.promise import Ended, Work, count_of
+from portal.workflows.promise import Ended, Work, count_of, shut_out
 
 
 def remove_our_meetings(work: Work) -> Ended:
@@ -23,7 +23,7 @@ def remove_our_meetings(work: Work) -> Ended:
     Meetings that Coordinoter wrote into your calendar stay there, unless you choose to remove them. Those with invited
     people always stay: Microsoft would mail everybody a cancellation. Your own events are never touched.
     """
-    unknown = _settle(work)
+    unknown, why = _settle(work)
     row = work.row()
     if not row.remove_meetings or not (row.meetings or unknown):
         return Ended(DONE, _what_stays(row.meetings, unknown), row.meetings)
@@ -48,15 +48,14 @@ def remove_our_meetings(work: Work) -> Ended:
         if trouble is not None:
             raise trouble
 
-    shut_out = bool(unknown and not left)
+    is_shut_out = bool(unknown and not left)
     try:
         if left:  # else an earlier try removed them all
             work.with_access(remove_them)
-    except AccessEnded:
-        shut_out = True
-    if shut_out:
-        told = f"Microsoft no longer lets us in: {_still(left, unknown)} You can delete them in Outlook."
-        return Ended(LEFT_TO_YOU, told)
+    except AccessEnded as ended:
+        is_shut_out, why = True, shut_out(ended)
+    if is_shut_out:
+        return Ended(LEFT_TO_YOU, f"{why}: {_still(left, unknown)} You can delete them in Outlook.")
     if unknown:
         raise intent.StillOpen  # we are let in again: look for those as well
     removed = planned - len(kept)
@@ -80,16 +79,16 @@ def give_up(work: Work, trouble: str) -> Ended:
     return Ended(LEFT_TO_YOU, f"{trouble} {left}", number)
 
 
-def _settle(work: Work) -> int:
+def _settle(work: Work) -> tuple[int, str]:
     """Look for meetings whose writing was never answered, so that they are known from here on.
 
-    Returns how many may or may not be there, because Microsoft does not let us look. Raises StillOpen.
+    Returns how many may or may not be there, because we cannot look, and why. Raises StillOpen.
     """
     row = work.row()
     connection_id, epoch = row.connection_id, row.epoch
     unanswered = _unanswered(connection_id)
     if not unanswered:
-        return 0
+        return 0, ""
     places = [(meeting_id, calendar_id) for meeting_id in unanswered for calendar_id in _calendars(connection_id)]
     provider, looked, found = work.provider(), set[tuple[str, str]](), dict[str, str]()
 
@@ -108,8 +107,8 @@ def _settle(work: Work) -> int:
 
     try:
         work.with_access(look_for_them)
-    except AccessEnded:
-        return len(unanswered)
+    except AccessEnded as ended:
+        return len(unanswered), shut_out(ended)
     with writing(connection_id, epoch, DISCONNECTING):
         for meeting_id, asked_at in unanswered.items():
             one = Placement.connection_id == connection_id, Placement.meeting_id == meeting_id
@@ -124,7 +123,7 @@ def _settle(work: Work) -> int:
                 db.session.execute(delete(Placement).where(*one))
     if _unanswered(connection_id):
         raise intent.StillOpen
-    return 0
+    return 0, ""
 
 
 def _calendars(connection_id: str) -> list[str]:
