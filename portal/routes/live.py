@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, current_app, request
@@ -32,11 +33,16 @@ def stream() -> Response:
     own = live.audiences()
     if not own:
         return live.stream(lambda is_open: None)
+    pages = own[0]
     if current_user.is_authenticated and current_user.is_support():
-        return live.stream(_beat_of_supporter(app, current_user.id, own[0]), _about())
+        member_id = current_user.id
+        # The few statements that their renewing costs are theirs alone.
+        beat = _beat(app, pages, [-RENEW], partial(presence.arrive, member_id), partial(presence.leave, member_id))
+        return live.stream(beat, _about())
     person = who()
     whereabouts.back(person)
-    return live.stream(_beat_of_person(app, person, own[0]))
+    of_process = app.extensions.setdefault("whereabouts", [clock.monotonic()])
+    return live.stream(_beat(app, pages, of_process, _renew_everybody, partial(_left, person)))
 
 
 def _about() -> str:
@@ -45,9 +51,11 @@ def _about() -> str:
     return person_of(conversation).audience() if conversation else ""
 
 
-def _beat_of_supporter(app: Flask, member_id: str, pages: str) -> Beat:
-    """A supporter's open pages say that they are here; the few statements this costs are theirs alone."""
-    renewed = [-RENEW]
+def _beat(app: Flask, pages: str, renewed: list[float], renew: Callable[[], None], leave: Callable[[], None]) -> Beat:
+    """Renew now and then while a stream is open; leave at its end, unless another one to the same `pages` stays.
+
+    `renewed` holds the moment of the last renewing; streams for which one renewing does share it.
+    """
 
     def beat(is_open: bool) -> None:
         now = clock.monotonic()
@@ -56,26 +64,18 @@ def _beat_of_supporter(app: Flask, member_id: str, pages: str) -> Beat:
         with app.app_context():
             if is_open:
                 renewed[0] = now
-                presence.arrive(member_id)
+                renew()
             elif pages not in live.hub().audiences():
-                presence.leave(member_id)
+                leave()
 
     return beat
 
 
-def _beat_of_person(app: Flask, person: Person, pages: str) -> Beat:
-    """One stream of this process speaks for all of them every now and then; the end of each speaks for itself."""
-    renewed: list[float] = app.extensions.setdefault("whereabouts", [clock.monotonic()])
+def _renew_everybody() -> None:
+    whereabouts.renew(live.hub().audiences())
 
-    def beat(is_open: bool) -> None:
-        now = clock.monotonic()
-        if is_open and now - renewed[0] < RENEW:
-            return
-        with app.app_context():
-            if is_open:
-                renewed[0] = now
-                whereabouts.renew(live.hub().audiences())
-            elif pages not in live.hub().audiences() and not live.hub().ending.is_set():
-                whereabouts.left(person)
 
-    return beat
+def _left(person: Person) -> None:
+    """A stop of the server sends nobody away: their pages come back to the next one."""
+    if not live.hub().ending.is_set():
+        whereabouts.left(person)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import event as watch
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from portal import live
+from portal import clock, live
 from portal.db import db
 from portal.live import ears
-from portal.models import Conversation
-from portal.workflows import presence
+from portal.models import Conversation, Presence
+from portal.routes.live import RENEW
+from portal.workflows import presence, whereabouts
 from tests.world import Visitor, World
 
 
@@ -42,6 +44,14 @@ def until(chunks: Iterator[bytes], wanted: str, most: int = 20) -> str:
         if f"event: {wanted}\n" in seen:
             return seen
     raise AssertionError(f"no {wanted} in {seen}")
+
+
+def here() -> list[str]:
+    """The supporters who are here, as others see it now."""
+    db.session.rollback()
+    found = presence.here()
+    db.session.rollback()
+    return found
 
 
 def test_it_works(alice: Visitor, world: World) -> None:
@@ -159,13 +169,66 @@ def test_a_supporter_who_signed_out_is_not_here(world: World, anybody: Visitor) 
     sam = world.sign_in("sam@coordinoter.example")
     with streaming(sam) as chunks:
         until(chunks, live.LOOK_AGAIN)
-        assert presence.here() == ["Sam"]
-        db.session.rollback()
+        assert here() == ["Sam"]
         sam.post("/sign-out")
         until(chunks, live.SIGNED_OUT)
         assert next(chunks, b"") == b""
-        db.session.rollback()
-        assert presence.here() == []
+        assert here() == []
+
+
+def test_a_supporter_is_here_until_the_last_of_their_pages_is_closed(world: World) -> None:
+    sam = world.sign_in("sam@coordinoter.example")
+    with streaming(sam) as first:
+        next(first)
+        next(first)
+        with streaming(sam) as second:
+            next(second)
+            next(second)
+        assert here() == ["Sam"]
+    assert here() == []
+
+
+def test_an_open_stream_goes_on_saying_that_somebody_is_here(
+    app: Flask, world: World, alice: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Now and then, however often the stream wakes: a killed process says it no more."""
+    monkeypatch.setattr("portal.web.live.KEEP_ALIVE", 0.02)
+    app.extensions["live"].listen = lambda hub: None
+    alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
+    sam = world.sign_in("sam@coordinoter.example")
+
+    def both_are_here() -> bool:
+        of_alice = whereabouts.is_here(db.session.scalars(select(Conversation)).one())
+        return (here(), of_alice) == (["Sam"], True)
+
+    with streaming(sam) as desk, streaming(alice) as chunks:
+        for each in (desk, desk, chunks, chunks):
+            next(each)
+        assert both_are_here()
+        long_ago = clock.now() - timedelta(minutes=2)
+        db.session.execute(update(Presence).values(seen_at=long_ago))
+        db.session.execute(update(Conversation).values(person_seen_at=long_ago))
+        db.session.commit()
+        for each in (desk, chunks):
+            next(each)
+        assert not both_are_here(), "renewed just now"
+        now = clock.monotonic()
+        monkeypatch.setattr(clock, "monotonic", lambda: now + RENEW + 1)
+        for each in (desk, chunks):
+            next(each)
+        assert both_are_here()
+
+
+def test_a_stream_that_comes_back_says_that_its_person_does(world: World, alice: Visitor) -> None:
+    alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
+    at = db.session.scalars(select(Conversation.id)).one()
+    sam = world.sign_in("sam@coordinoter.example")
+    with streaming(alice) as chunks:
+        next(chunks)
+    assert "left a moment ago" in sam.get(f"/support/conversations/{at}").get_text()
+    with streaming(alice) as chunks:
+        next(chunks)
+        assert "is here" in sam.get(f"/support/conversations/{at}").get_text()
 
 
 def test_a_stop_of_the_server_is_no_leave(app: Flask, world: World, alice: Visitor) -> None:
