@@ -137,7 +137,8 @@ def test_support_sees_whether_a_person_is_here(world: World, alice: Visitor) -> 
 
 def test_the_last_of_several_pages_counts(world: World, alice: Visitor) -> None:
     alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
-    sam, at = world.sign_in("sam@coordinoter.example"), db.session.scalars(select(Conversation.id)).one()
+    at = db.session.scalars(select(Conversation.id)).one()
+    sam = world.sign_in("sam@coordinoter.example")
     with streaming(alice) as first:
         next(first)
         with streaming(alice) as second:

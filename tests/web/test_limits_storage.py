@@ -50,6 +50,22 @@ def test_nobody_can_be_read_from_it(limiter: MovingWindowRateLimiter) -> None:
     assert "127" not in str(row.hits)[:3]
 
 
+def test_nobody_can_be_looked_for_without_our_secret(both: World, limiter: MovingWindowRateLimiter) -> None:
+    """Else whoever holds a copy of the table could try who was here."""
+    for secret in ("s" * 40, "t" * 40):
+        both.app.config["SECRET_KEY"] = secret
+        limiter.hit(THREE, WHO)
+    assert len(db.session.scalars(select(LimitWindow)).all()) == 2
+
+
+def test_one_is_forgotten_and_the_others_are_not(limiter: MovingWindowRateLimiter) -> None:
+    for who in (WHO, "somebody else"):
+        assert [limiter.hit(THREE, who) for _ in range(4)] == [True] * 3 + [False]
+    limiter.clear(THREE, WHO)
+    assert limiter.hit(THREE, WHO)
+    assert not limiter.hit(THREE, "somebody else")
+
+
 def test_many_at_once_are_counted_one_after_the_other(both: World, limiter: MovingWindowRateLimiter) -> None:
     began, allowed = threading.Barrier(8), list[bool]()
 
@@ -76,5 +92,6 @@ def test_counts_whose_time_is_over_are_forgotten(
     limiter.hit(THREE, "later")
     at(monkeypatch, 70)
     forget.forget_limits()
+    assert limiter.get_window_stats(THREE, "later").remaining == 2, "whose time is not over"
     assert len(db.session.scalars(select(LimitWindow)).all()) == 1
     assert DatabaseStorage().reset() == 1
