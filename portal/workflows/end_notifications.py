@@ -16,7 +16,7 @@ from portal.providers.base import AccessEnded, Gone
 from portal.providers.base import Subscription as HeldThere
 from portal.workflows import at_once, intent, late, subscribe
 from portal.workflows.epoch import writing
-from portal.workflows.promise import Ended, Work, at, count_of
+from portal.workflows.promise import Ended, Work, at, count_of, shut_out
 from portal.workflows.subscribe import LIFE
 
 THROWN_AWAY = "What it sends until then is thrown away."
@@ -81,7 +81,9 @@ def _note_found(work: Work, found: dict[str, HeldThere]) -> None:
     if all(held.id in known for held in found.values()):
         return
     with writing(connection_id, epoch, DISCONNECTING):
-        known = set(db.session.scalars(rows))
+        # A stray may have been written down by another disconnection from the same mailbox.
+        there = [held.id for held in found.values()]
+        known = set(db.session.scalars(select(Subscription.provider_id).where(Subscription.provider_id.in_(there))))
         unanswered = set(db.session.scalars(rows.with_only_columns(Subscription.id).where(_NO_ANSWER)))
         for mark, held in found.items():
             if mark in unanswered:
@@ -168,13 +170,13 @@ def _lapsing(work: Work, ended: AccessEnded) -> Ended:
     ids = [ended.request_id] if ended.request_id else []
     if known:
         what = "our subscription. It ends by itself" if len(known) == 1 else f"{len(known)}. They end by themselves"
-        detail = f"{gone}Microsoft no longer lets us in, so we could not delete {what} by {at(until)}. {THROWN_AWAY}"
+        detail = f"{gone}{shut_out(ended)}, so we could not delete {what} by {at(until)}. {THROWN_AWAY}"
         return Ended(EXPIRES, detail, len(known) + len(unanswered), ids, subscription_ends_at=until)
     if unanswered:
-        detail = f"{gone}Microsoft no longer lets us in. {_perhaps(until)} {THROWN_AWAY}"
+        detail = f"{gone}{shut_out(ended)}. {_perhaps(until)} {THROWN_AWAY}"
         return Ended(EXPIRES, detail, len(unanswered), ids, subscription_ends_at=until)
     detail = f"We know of no subscription of ours there; one that we were never told of ends by {at(until)}."
-    return Ended(DONE, f"{gone}Microsoft no longer lets us in. {detail}", 0, ids, subscription_ends_at=until)
+    return Ended(DONE, f"{gone}{shut_out(ended)}. {detail}", 0, ids, subscription_ends_at=until)
 
 
 def _perhaps(until: datetime) -> str:

@@ -219,15 +219,16 @@ class Town:
 
     def click(self, person: Person, connection_id: str, *, within: float = 60) -> Disconnection:
         """Press Disconnect until it is certain that the click arrived, as a person would."""
-        until(
-            lambda: person.click(self.url, connection_id) in (200, 303) and self.disconnection(connection_id),
-            "the click arrives",
-            within=within,
-            every=0.3,
-        )
-        found = self.disconnection(connection_id)
-        assert found is not None
-        return found
+        seen: list[Disconnection] = []  # looked at once: PostgreSQL may be killed before another look
+
+        def arrives() -> bool:
+            if person.click(self.url, connection_id) in (200, 303):
+                found = self.disconnection(connection_id)
+                seen.extend([found] if found is not None else [])
+            return bool(seen)
+
+        until(arrives, "the click arrives", within=within, every=0.3)
+        return seen[0]
 
     # --- looking in ---
 
