@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from portal import models
+from portal import clock, models
 from portal.db import db
 from portal.parts import parts
 from portal.providers.base import Busy, Subscription
@@ -134,3 +134,26 @@ def test_what_was_deleted_before_the_time_ran_out_is_told(world: World, monkeypa
     assert "2 subscriptions of ours were deleted. We have no word that the other one was" in step.detail
     assert row.subscription_ends_at == ends, "it lives longer than ours would have"
     assert {"request s0", "request refused"} <= set(step.request_ids)
+
+
+def test_a_stray_in_a_shared_mailbox_is_written_down_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two who leave the same mailbox both find it there; neither is stopped by the other's note of it."""
+    world.connected()
+    mine = world.connection()
+    connection_id, member_id = mine.id, mine.member_id
+    world.sign_in("bob@northwind.example").connect("megan@outlook.example")
+    theirs = db.session.scalars(select(models.Connection).where(models.Connection.id != connection_id)).one()
+    later = clock.now() + timedelta(hours=5)
+    db.session.add(models.Subscription(connection_id=theirs.id, provider_id="stray", expires_at=later, renew_at=later))
+    db.session.commit()
+    begun = disconnect.begin(connection_id, member_id)
+    assert begun is not None
+    disconnection_id = begun.id
+    provider: Any = parts().providers["outlook-calendar"]
+    stray = Subscription("stray", "", subscribe.address("nobody-s"), later)
+    monkeypatch.setattr(provider, "subscriptions", lambda _access: [stray])
+    monkeypatch.setattr(provider, "unsubscribe", lambda _access, subscription_id: f"request {subscription_id}")
+    db.session.rollback()
+    assert carry_out.attempt("end_notifications", disconnection_id) is None
+    step = next(each for each in world.disconnection().steps if each.name == "end_notifications")
+    assert "request stray" in step.request_ids

@@ -190,6 +190,7 @@ def test_unreadable_tokens_block_nothing(both: World) -> None:
     assert erase.remains(connection_id) == []
     assert "no readable token" in outcome(body, "try_the_old_token")["detail"]
     assert outcome(body, "end_notifications")["outcome"] == "Expires"
+    assert outcome(body, "end_notifications")["detail"].startswith("We can no longer open our own tokens, so")
 
 
 def test_a_missing_token_row_blocks_nothing(both: World) -> None:
