@@ -29,9 +29,11 @@ def remove_our_meetings(work: Work) -> Ended:
         return Ended(DONE, _what_stays(row.meetings, unknown), row.meetings)
     left = _left(row.connection_id)
     planned = row.meetings
-    provider, request_ids, kept = work.provider(), list[str](), set[str]()
+    provider, kept = work.provider(), set[str]()
 
     def remove_them(access: str) -> None:
+        request_ids: list[str] = []
+
         def remove(event_id: str) -> None:
             try:
                 request_id = provider.remove_event(access, event_id)
@@ -44,7 +46,7 @@ def remove_our_meetings(work: Work) -> Ended:
                 left.discard(event_id)
 
         trouble = at_once.for_each(left - kept, remove, is_over=work.is_over)
-        _forget_removed(work, left, request_ids if trouble is not None else [])
+        _note_removed(work, left, request_ids)
         if trouble is not None:
             raise trouble
 
@@ -60,10 +62,9 @@ def remove_our_meetings(work: Work) -> Ended:
         raise intent.StillOpen  # we are let in again: look for those as well
     removed = planned - len(kept)
     told = f"{count_of(removed, 'meeting')} of ours removed from your calendar."
-    ids = [each for each in request_ids if each]
     if kept:
         told += f" {count_of(len(kept), 'meeting')} with invited people left there, so that nobody gets a cancellation."
-    return Ended(DONE, told, removed, ids)
+    return Ended(DONE, told, removed)
 
 
 def give_up(work: Work, trouble: str) -> Ended:
@@ -166,7 +167,7 @@ def _still(left: set[str], unknown: int) -> str:
     return f"{stayed} {perhaps}" if left and unknown else perhaps if unknown else stayed
 
 
-def _forget_removed(work: Work, left: set[str], request_ids: list[str]) -> None:
+def _note_removed(work: Work, left: set[str], request_ids: list[str]) -> None:
     """Keep the map true to what is still there, so that a repeated try asks only for the rest."""
     row = work.row()
     with writing(row.connection_id, row.epoch, DISCONNECTING):
@@ -178,4 +179,3 @@ def _forget_removed(work: Work, left: set[str], request_ids: list[str]) -> None:
             )
         )
         work.note_requests(remove_our_meetings.__name__, request_ids)
-    request_ids.clear()

@@ -135,10 +135,14 @@ def test_support_sees_whether_a_person_is_here(world: World, alice: Visitor) -> 
     assert "support sees whether you are here" in alice.get("/chat").get_text()
 
 
-def test_the_last_of_several_pages_counts(world: World, alice: Visitor) -> None:
+def asked(alice: Visitor) -> str:
+    """She wrote to support; the conversation's id."""
     alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
-    at = db.session.scalars(select(Conversation.id)).one()
-    sam = world.sign_in("sam@coordinoter.example")
+    return db.session.scalars(select(Conversation.id)).one()
+
+
+def test_the_last_of_several_pages_counts(world: World, alice: Visitor) -> None:
+    at, sam = asked(alice), world.sign_in("sam@coordinoter.example")
     with streaming(alice) as first:
         next(first)
         with streaming(alice) as second:
@@ -221,9 +225,7 @@ def test_an_open_stream_goes_on_saying_that_somebody_is_here(
 
 
 def test_a_stream_that_comes_back_says_that_its_person_does(world: World, alice: Visitor) -> None:
-    alice.post("/chat/messages", text="It hangs.", page="/agenda", sent_as="first")
-    at = db.session.scalars(select(Conversation.id)).one()
-    sam = world.sign_in("sam@coordinoter.example")
+    at, sam = asked(alice), world.sign_in("sam@coordinoter.example")
     with streaming(alice) as chunks:
         next(chunks)
     assert "left a moment ago" in sam.get(f"/support/conversations/{at}").get_text()

@@ -61,13 +61,16 @@ def test_what_breaks_a_call_comes_out() -> None:
         at_once.for_each(map(str, range(10)), call)
 
 
+def begin(connection: models.Connection) -> str:
+    begun = disconnect.begin(connection.id, connection.member_id)
+    assert begun is not None
+    return begun.id
+
+
 def test_many_subscriptions_of_ours_are_deleted_side_by_side(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than one is there only if Microsoft lets its own rule slip; what one try did, the next need not repeat."""
     world.connected()
-    connection = world.connection()
-    begun = disconnect.begin(connection.id, connection.member_id)
-    assert begun is not None
-    disconnection_id = begun.id
+    disconnection_id = begin(world.connection())
     provider: Any = parts().providers["outlook-calendar"]
     real, ended, together = provider.subscriptions, list[str](), threading.Barrier(at_once.AT_ONCE, timeout=10)
 
@@ -103,10 +106,7 @@ def test_many_subscriptions_of_ours_are_deleted_side_by_side(world: World, monke
 def test_what_was_deleted_before_the_time_ran_out_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three are there; two deletions are answered, the third never is. The receipt says both, and until when."""
     world.connected()
-    connection = world.connection()
-    begun = disconnect.begin(connection.id, connection.member_id)
-    assert begun is not None
-    disconnection_id = begun.id
+    disconnection_id = begin(world.connection())
     provider: Any = parts().providers["outlook-calendar"]
     real = provider.subscriptions
 
@@ -140,15 +140,12 @@ def test_a_stray_in_a_shared_mailbox_is_written_down_once(world: World, monkeypa
     """Two who leave the same mailbox both find it there; neither is stopped by the other's note of it."""
     world.connected()
     mine = world.connection()
-    connection_id, member_id = mine.id, mine.member_id
     world.sign_in("bob@northwind.example").connect("megan@outlook.example")
-    theirs = db.session.scalars(select(models.Connection).where(models.Connection.id != connection_id)).one()
+    theirs = db.session.scalars(select(models.Connection).where(models.Connection.id != mine.id)).one()
     later = clock.now() + timedelta(hours=5)
     db.session.add(models.Subscription(connection_id=theirs.id, provider_id="stray", expires_at=later, renew_at=later))
     db.session.commit()
-    begun = disconnect.begin(connection_id, member_id)
-    assert begun is not None
-    disconnection_id = begun.id
+    disconnection_id = begin(mine)
     provider: Any = parts().providers["outlook-calendar"]
     stray = Subscription("stray", "", subscribe.address("nobody-s"), later)
     monkeypatch.setattr(provider, "subscriptions", lambda _access: [stray])
