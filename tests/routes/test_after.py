@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from portal import clock
 from portal.db import db
-from portal.models import Disconnection
+from portal.models import Disconnection, Member
 from tests.world import Visitor, World
 
 ADELE = "adele@contoso.example"
+BOB = select(Member.id).where(Member.email.like("bob%")).scalar_subquery()
 
 
 @pytest.fixture
@@ -24,19 +27,29 @@ def ended(world: World) -> Visitor:
     return alice
 
 
-def check(alice: Visitor) -> str:
-    """Press Check again and follow the browser to Microsoft and back."""
+def answered(alice: Visitor) -> str:
+    """Press Check again and follow the browser to Microsoft; where Microsoft sends it back to."""
     alice.press("Check again", follow=False)
     assert alice.page is not None
     answer = alice.at_microsoft.get(alice.page.location, allow_redirects=False, timeout=10)
     assert answer.is_redirect, "nothing may be shown to the person"
-    path = answer.headers["Location"].partition("/integrations")[2]
-    alice.page = alice.client.get(f"/integrations{path}")
+    return "/integrations" + answer.headers["Location"].partition("/integrations")[2]
+
+
+def check(alice: Visitor) -> str:
+    """Check again, and what the page says of it."""
+    alice.page = alice.client.get(answered(alice))
     assert alice.page.status_code == 303
     alice.get(alice.page.location)
     section = alice.soup.find(id="afterwards")
     assert section is not None
     return section.get_text(" ", strip=True)
+
+
+def found() -> str | None:
+    """What the disconnection says was found, read anew."""
+    db.session.rollback()
+    return db.session.scalar(select(Disconnection.check_finding))
 
 
 def test_it_works(ended: Visitor) -> None:
@@ -61,16 +74,44 @@ def test_checking_says_so_when_microsoft_tells_nothing(ended: Visitor) -> None:
     assert "Not known" in check(ended)
 
 
-def test_an_answer_is_taken_once_and_in_time_only(ended: Visitor) -> None:
-    ended.press("Check again", follow=False)
-    assert ended.page is not None
-    answer = ended.at_microsoft.get(ended.page.location, allow_redirects=False, timeout=10)
-    path = "/integrations" + answer.headers["Location"].partition("/integrations")[2]
+def test_a_late_answer_is_not_taken(ended: Visitor) -> None:
+    path = answered(ended)
     db.session.execute(update(Disconnection).values(check_expires_at=clock.now()))
     db.session.commit()
-    ended.page = ended.client.get(path)
-    assert "/disconnections/" not in ended.page.location
-    assert db.session.scalar(db.select(Disconnection.check_finding)) is None
+    assert "/disconnections/" not in ended.client.get(path).location
+    assert found() is None
+
+
+def test_an_answer_is_taken_once(ended: Visitor) -> None:
+    path = answered(ended)
+    ended.client.get(path)
+    assert found() == "still_there"
+    db.session.execute(update(Disconnection).values(check_finding=None))
+    db.session.commit()
+    assert "/disconnections/" not in ended.client.get(path).location
+    assert found() is None
+
+
+def test_an_answer_to_no_question_of_ours_is_not_taken(ended: Visitor) -> None:
+    path = answered(ended)
+    address = urlsplit(path)
+    forged = [(name, "x" * 43 if name == "state" else value) for name, value in parse_qsl(address.query)]
+    assert "/disconnections/" not in ended.client.get(f"{address.path}?{urlencode(forged)}").location
+    assert found() is None
+    ended.client.get(path)
+    assert found() == "still_there", "the true one is still waited for"
+
+
+def test_the_answer_of_another_browser_or_person_is_not_taken(ended: Visitor, world: World) -> None:
+    path = answered(ended)
+    for email in ("alice@northwind.example", "bob@northwind.example"):
+        other = world.sign_in(email)
+        assert "/disconnections/" not in other.client.get(path).location
+        assert found() is None
+    db.session.execute(update(Disconnection).values(member_id=BOB))
+    db.session.commit()
+    assert "/disconnections/" not in ended.client.get(path).location, "this browser, but another's disconnection"
+    assert found() is None
 
 
 def test_the_receipt_itself_stays_as_it_was(ended: Visitor, world: World) -> None:
