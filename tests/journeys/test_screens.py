@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.journeys.conftest import Browsers
 from tests.journeys.walk import CARD, arrive, ask, button, card, connect, faults, sign_in
@@ -151,6 +151,29 @@ def test_on_the_way_out_and_after(
     arrive(page)
     look(page, "receipt with every voice")
     assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_a_card_that_asks_for_news_dims_no_button(
+    demo: Demo, page: Page, account: str, member: Prepare, sandbox: Microsoft
+) -> None:
+    sign_in(page, demo, member("bob"), CARD)
+    connect(page, demo, account)
+    sandbox.breaks("drop", "subscriptions", times=None)
+    button(ask(page), "Disconnect").click()
+    expect(card(page)).to_contain_text("Microsoft is not answering")
+    held: list[Route] = []
+    page.route("**/disconnections/**", lambda route: held.append(route))  # no answer comes for now
+    dims = "each => getComputedStyle(each).opacity"
+    news = page.locator("[id^=disconnection-].htmx-request")
+    page.evaluate("document.body.dispatchEvent(new Event('live-all'))")
+    expect(news).to_have_count(1)
+    erase_now = button(news, "Erase now")
+    assert erase_now.evaluate(dims) == "1"
+    erase_now.click()
+    expect(erase_now).to_be_disabled()
+    assert erase_now.evaluate(dims) == "0.6", "the one that was pressed is"
+    page.unroute("**/disconnections/**")  # lets go of what was held
+    arrive(page)
 
 
 def test_needs_attention_and_notices(
