@@ -62,6 +62,7 @@ class Storage:
         self.deliveries: deque[Delivery] = deque(maxlen=2000)
         self.faults: list[Fault] = []
         self.requests: list[ApprovalRequest] = []
+        self.offers_revocation = False
         # Per application and mailbox: requests being worked on, and when the recent ones came.
         self.in_flight: Counter[tuple[str, str]] = Counter()
         self.recent: dict[tuple[str, str], deque[datetime]] = {}

@@ -10,24 +10,28 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
+from portal import clock
 from portal import parts as portal_parts
 from portal.config import Settings
 from portal.db import db
-from portal.models import Calendar, Connection, Disconnection, Meeting, Member, Placement, Receipt, Token
+from portal.models import Business, Calendar, Connection, Disconnection, Meeting, Member, Placement, Receipt, Token
 from portal.parts import parts
 from portal.providers.outlook.outlook import OutlookProvider
 from portal.providers.outlook.wire import Wire
-from portal.workflows import carry_out, connect, disconnect, erase, push, receipt, sync
-from tests.weather.expected import DEFINITE, FAIR, HARMLESS, LOST, Expected, read_cell
+from portal.workflows import carry_out, connect, disconnect, erase, intent, push, receipt, sync
+from tests.weather.expected import BELIEVED, DEFINITE, HARMLESS, LOST, REMOVING, REVOKING, Expected, fair, read_cell
 from tests.weather.weathers import AFTER, HASTE, PATIENCE, TARGETS, Detour, Elsewhere, closed_port, order
-from tests.world import Visitor, World
+from tests.world import CLIENT_ID, Visitor, World
 
 ALICE, ADELE = "alice@northwind.example", "adele@contoso.example"
 OUTLOOK = "outlook-calendar"
+APPLICATION = f"tenants/contoso.example/applications/{CLIENT_ID}"
+RIGHT = "DelegatedPermissionGrant.ReadWrite.All"
 REMOTE = ("end_notifications", "remove_our_meetings", "withdraw_access", "try_the_old_token")
-STEP = {"list": 0, "delete": 0, "refresh": 0, "look": 1, "remove": 1, "discovery": 2, "probe": 3, "probe_again": 3}
+STEP = {"list": 0, "delete": 0, "refresh": 0, "find": 1, "look": 1, "remove": 1, "discovery": 2}
+STEP |= {**dict.fromkeys((*REMOVING, *REVOKING), 2), "probe": 3, "probe_again": 3}
 MEETINGS = 3  # fewer than the calls that Microsoft takes at a time, so that each cell has one outcome
 SLOW = {"timeout", "drip"}
 
@@ -101,15 +105,16 @@ def connect_adele(place: Place, *, meetings: bool) -> tuple[str, str]:
 
 def run(place: Place, call: str, weather: str, expected: Expected, *, lasting: bool) -> None:
     """Run one cell; fails when anything is not as expected."""
-    microsoft, with_meetings = place.world.microsoft, call in {"look", "remove"}
+    microsoft, with_meetings = place.world.microsoft, call in {"find", "look", "remove"}
     connection_id, member_id = connect_adele(place, meetings=with_meetings)
     placed = list(db.session.scalars(select(Placement.provider_id).where(Placement.connection_id == connection_id)))
     db.session.rollback()
     assert bool(placed) is with_meetings
     assert len(microsoft.holds(ADELE)["subscriptions"]) == 1
+    arrange(place, call, connection_id)
     if call in {"refresh", "probe_again"}:
         microsoft.desk("POST", f"accounts/{ADELE}/expire-tokens", kinds=["access"])
-        _forget_that_it_lives(connection_id)
+        forget_that_it_lives(connection_id)
     detour = place.hurried(call, weather, lasting=lasting)
     heard = len(place.elsewhere.heard)
     told = order(call, weather, times=None if lasting else 1, elsewhere=place.elsewhere.url)
@@ -132,7 +137,22 @@ def run(place: Place, call: str, weather: str, expected: Expected, *, lasting: b
         assert not new, "a redirect was followed"
 
 
-def _forget_that_it_lives(connection_id: str) -> None:
+def arrange(place: Place, call: str, connection_id: str) -> None:
+    """What makes a disconnection need this call: the business's wish, a provider that revokes, a lost answer."""
+    microsoft = place.world.microsoft
+    db.session.execute(update(Business).values(removes_grants=call in REMOVING))
+    if call == "find":
+        ago = clock.now() - 2 * intent.SETTLES
+        one = select(Placement.id).where(Placement.connection_id == connection_id).limit(1).scalar_subquery()
+        db.session.execute(update(Placement).where(Placement.id == one).values(provider_id=None, written_at=ago))
+    db.session.commit()
+    if call in REMOVING:
+        microsoft.desk("PATCH", APPLICATION, app_roles=[RIGHT])
+    if call in REVOKING:
+        microsoft.desk("POST", "revocation", offered=True)
+
+
+def forget_that_it_lives(connection_id: str) -> None:
     """The access token is over, and we know it: the next use of it refreshes first."""
     row = db.session.get_one(Token, connection_id)
     row.expires_at = row.lapses_at = row.issued_at
@@ -171,18 +191,18 @@ def _judge(
 
     # there: what Microsoft holds
     meetings = {"n": len(placed), "?": len(_ours(place, placed))}.get(expected.meetings) or int(expected.meetings)
-    held = _holding(place, expected.subscriptions, meetings, placed)
+    held = _holding(place, expected, meetings, placed)
     assert len(held["subscriptions"]) == expected.subscriptions, trail
     assert len(_ours(place, placed)) == meetings, trail
-    assert held["grants"], "consent stays until the person withdraws it"
+    assert len(held["grants"]) == expected.grants, trail
     _truth(body, steps, held, call, weather, expected, meetings, trail)
 
     # how it was tried
     hit = remote[STEP[call]]
     tried = next(step for step in row.steps if step.name == hit["name"])
-    if (call, weather) not in DEFINITE and hit["outcome"] != read_cell(FAIR).ends[STEP[call]]:
+    if (call, weather) not in DEFINITE and hit["outcome"] != read_cell(fair(call)).ends[STEP[call]]:
         assert tried.ended_at >= row.deadline_at, f"given up too early: {trail}"
-    if (call, weather) not in DEFINITE and not lasting and (call, weather) not in HARMLESS:
+    if not lasting and (call, weather) not in DEFINITE | HARMLESS | BELIEVED:
         assert hit["attempts"] >= 2, trail
     if weather == "429 in" and not lasting:
         assert (tried.ended_at - tried.started_at).total_seconds() >= float(AFTER), "Retry-After was not honoured"
@@ -194,13 +214,13 @@ def _ours(place: Place, placed: list[str]) -> list[str]:
     return [event_id for event_id in placed if event_id in there]
 
 
-def _holding(place: Place, subscriptions: int, meetings: int, placed: list[str]) -> Any:
+def _holding(place: Place, expected: Expected, meetings: int, placed: list[str]) -> Any:
     """What Microsoft holds: a call that we gave up may still be carried out there a moment later."""
     until = time.monotonic() + 3
     while True:
         held = place.world.microsoft.holds(ADELE)
-        settled = len(held["subscriptions"]) == subscriptions and len(_ours(place, placed)) == meetings
-        if settled or time.monotonic() > until:
+        left = (len(held["subscriptions"]), len(held["grants"]), len(_ours(place, placed)))
+        if left == (expected.subscriptions, expected.grants, meetings) or time.monotonic() > until:
             return held
         time.sleep(0.05)
 
@@ -223,7 +243,7 @@ def _truth(
     if not ends and steps["end_notifications"]["outcome"] == "Done":
         assert body["subscription_ends_at"] is None, trail
     last = held["access_tokens"]["last_expires"]
-    if last is not None and (call, weather) not in LOST:
+    if last is not None and (call, weather) not in LOST | BELIEVED:
         assert body["lapses_at"] is not None, trail
         assert _moment(body["lapses_at"]) >= _moment(last), f"a token outlives what the receipt tells: {trail}"
     if steps["try_the_old_token"]["outcome"] == "Done":
@@ -231,7 +251,9 @@ def _truth(
     stayed = steps["remove_our_meetings"]
     if stayed["outcome"] == "LeftToYou" and weather != "timeout":
         assert f"{meetings} meeting" in stayed["detail"], trail
-    assert steps["withdraw_access"]["link"]
+    assert bool(steps["withdraw_access"]["link"]) is (steps["withdraw_access"]["outcome"] != "Done"), trail
+    if call in REVOKING and steps["withdraw_access"]["outcome"] == "Done" and (call, weather) not in BELIEVED:
+        assert held["refresh_tokens"]["living"] == 0, trail
 
 
 def _moment(text: str) -> datetime:

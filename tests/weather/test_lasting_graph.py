@@ -7,7 +7,7 @@ import pytest
 from tests.weather.cell import Place, run
 from tests.weather.expected import Expected, lasting
 
-CALLS = ("list", "delete", "look", "remove")
+CALLS = ("list", "delete", "find", "look", "remove")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 from requests.adapters import HTTPAdapter
 
+from portal.providers.base import ConsentWithdrawal, ProviderError
+from portal.providers.outlook import grants, graph
+from portal.providers.outlook import tokens as tokens_at_microsoft
 from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.http import request_id
+from portal.providers.outlook.outlook import OutlookProvider
 from portal.providers.outlook.wire import Wire
 from portal.workflows import carry_out, end_notifications, tokens
 from portal.workflows.promise import Work
@@ -60,6 +64,37 @@ def redirects_are_followed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Wire, "send", follow)
 
 
+def a_page_is_a_revocation(patch: pytest.MonkeyPatch) -> None:
+    """A proxy's page with status 200 passes for a revocation."""
+    patch.setattr(tokens_at_microsoft, "is_a_page", lambda _: False)
+
+
+def deleted_before_all_is_known(patch: pytest.MonkeyPatch) -> None:
+    """The person's permission is deleted, and the receipt says that Microsoft refused: it did, of the next question."""
+
+    def withdraw(caller: Caller, access: str, client_id: str, subject: str) -> ConsentWithdrawal:
+        ours = str(graph.own_principal(caller, access, client_id)["id"])
+        for grant in grants._grants(caller, access, ours, f"principalId eq '{subject}'"):
+            graph.delete_grant(caller, access, grant["id"])
+        wide = list(grants._grants(caller, access, ours, f"consentType eq '{grants.EVERYBODY}'"))
+        return ConsentWithdrawal(1, bool(wide), ("of the deletion",))
+
+    patch.setattr(grants, "_withdraw", withdraw)
+
+
+def not_found_when_not_answered(patch: pytest.MonkeyPatch) -> None:
+    """A meeting that could not be looked for counts as one that is not there."""
+    honest = OutlookProvider.find_event
+
+    def find(*asked: Any) -> str | None:
+        try:
+            return honest(*asked)
+        except ProviderError:
+            return None
+
+    patch.setattr(OutlookProvider, "find_event", find)
+
+
 @pytest.mark.parametrize(
     ("plant", "call", "weather"),
     [
@@ -69,6 +104,10 @@ def redirects_are_followed(patch: pytest.MonkeyPatch) -> None:
         (subscriptions_are_not_told, "list", "503"),
         (given_up_at_once, "list", "500"),
         (redirects_are_followed, "list", "redirect"),
+        (any_success_is_a_deletion, "delete_grant", "not json"),
+        (a_page_is_a_revocation, "revoke", "not json"),
+        (deleted_before_all_is_known, "everyone", "400"),
+        (not_found_when_not_answered, "find", "503"),
     ],
 )
 def test_a_planted_bug_turns_its_cell_red(
@@ -84,5 +123,6 @@ def test_a_planted_bug_turns_its_cell_red(
 
 
 def test_the_same_cells_are_green_without_it(on_sqlite: Place) -> None:
-    for call, weather in (("delete", "not json"), ("probe_again", "500"), ("list", "redirect")):
+    cells = (("delete", "not json"), ("probe_again", "500"), ("list", "redirect"), ("everyone", "400"), ("find", "503"))
+    for call, weather in cells:
         run(on_sqlite, call, weather, lasting()[call, weather], lasting=True)

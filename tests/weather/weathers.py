@@ -36,11 +36,14 @@ ORDERS: dict[str, dict[str, Any]] = {
     "no tls": {},  # a detour, below
 }
 
-# What the token endpoint says with these is an OAuth error, and each means something (RFC 6749 section 5.2).
+# What the token endpoint and the revocation endpoint say with these is an OAuth error, and each means something
+# (RFC 6749 section 5.2).
 AT_TOKEN: dict[str, dict[str, Any]] = {
     "400": {"aadsts": 50173},  # invalid_grant: the grant was revoked
     "401": {"aadsts": 7000215},  # invalid_client: our own secret is wrong
 }
+
+TENANT = "????????-????-????-????-????????????"  # a directory by its GUID, as against `common`
 
 # Call -> where it goes.
 TARGETS: dict[str, dict[str, Any]] = {
@@ -52,13 +55,22 @@ TARGETS: dict[str, dict[str, Any]] = {
     "remove": {"method": "DELETE", "path": "/v1.0/me/events/*"},
     "probe": {"method": "POST", "path": "*/oauth2/v2.0/token"},
     "probe_again": {"method": "POST", "path": "*/oauth2/v2.0/token", "skip": 1},
+    "find": {"method": "GET", "path": "/v1.0/me/*events"},
+    "directory": {"method": "GET", "path": f"/{TENANT}/v2.0/.well-known/openid-configuration"},
+    "app_token": {"method": "POST", "path": f"/{TENANT}/oauth2/v2.0/token"},
+    "principal": {"method": "GET", "path": "/v1.0/servicePrincipals*"},
+    "grants": {"method": "GET", "path": "/v1.0/oauth2PermissionGrants"},
+    "everyone": {"method": "GET", "path": "/v1.0/oauth2PermissionGrants", "skip": 1},
+    "delete_grant": {"method": "DELETE", "path": "/v1.0/oauth2PermissionGrants/*"},
+    "revoke": {"method": "POST", "path": "*/oauth2/v2.0/revoke"},
+    "revoke_next": {"method": "POST", "path": "*/oauth2/v2.0/revoke", "skip": 1},
 }
 
 
 def order(call: str, weather: str, *, times: int | None, elsewhere: str) -> dict[str, Any]:
     """The order for the desk."""
     told = {**ORDERS[weather], **TARGETS[call], "times": times}
-    if told["path"].endswith("/token"):
+    if "/oauth2/" in told["path"]:
         told.update(AT_TOKEN.get(weather, {}))
     if told["method"] == "DELETE" and weather == "reset":
         told["kind"] = "drop"  # the true answer has no body to break off in

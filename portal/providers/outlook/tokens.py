@@ -130,4 +130,11 @@ class TokenClient:
             failure = Unreachable("Microsoft's answer makes no sense.", request_id=call_id)
         if failure is not None:
             raise failure  # outside the except block: the cause may quote what was sent
+        if is_a_page(answer[0].content):
+            raise Unreachable("Microsoft's answer makes no sense.", request_id=call_id)
         return parse_object(answer[0].content) or {}
+
+
+def is_a_page(content: bytes) -> bool:
+    """Neither JSON nor empty, but somebody's in between: RFC 7009 section 2.2 asks no more than 200 of a revocation."""
+    return content.lstrip()[:1] == b"<"

@@ -63,6 +63,13 @@ def mend(key: str) -> Response:
     return jsonify([asdict(fault) for fault in storage().faults])
 
 
+@blueprint.post("/revocation")
+def offer_revocation() -> Response:
+    """Play a provider with a revocation endpoint (`offered`), which Microsoft is not."""
+    storage().offers_revocation = told().get("offered") is True
+    return jsonify(offered=storage().offers_revocation)
+
+
 @blueprint.get("/clock")
 def clock() -> Response:
     moved = storage().clock.offset.total_seconds()

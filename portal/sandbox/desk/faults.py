@@ -39,6 +39,7 @@ ENDPOINTS = {
     "keys": "*/discovery/v2.0/keys",
     "authorize": "*/oauth2/v2.0/authorize",
     "token": "*/oauth2/v2.0/token",
+    "revoke": "*/oauth2/v2.0/revoke",
     "userinfo": "/oidc/userinfo",
     "graph": "/v1.0/*",
     "me": "/v1.0/me",

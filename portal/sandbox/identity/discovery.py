@@ -29,8 +29,8 @@ def issuer(segment: str) -> str:
 def metadata(tenant: str) -> Response:
     """https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
 
-    As there, no revocation, introspection or registration endpoint and no list of PKCE methods. Leaves out
-    `mtls_endpoint_aliases`.
+    As there, no introspection or registration endpoint and no list of PKCE methods, and no revocation unless the desk
+    ordered it. Leaves out `mtls_endpoint_aliases`.
     """
     segment = check(storage(), tenant)
     at = f"{login_origin()}/{tenant}"
@@ -81,6 +81,8 @@ def metadata(tenant: str) -> Response:
         "msgraph_host": urlsplit(graph).netloc,
         "rbac_url": "https://pas.windows.net",
     }
+    if storage().offers_revocation:
+        document["revocation_endpoint"] = f"{at}/oauth2/v2.0/revoke"
     return _public(document)
 
 
