@@ -16,6 +16,8 @@ DONE, LEFT_TO_YOU, EXPIRES, FAILED = "Done", "LeftToYou", "Expires", "Failed"
 class DisconnectionStep(Base):
     """`outcome` stays empty until the step ended. `detail` is one sentence for people; it names no mailbox.
 
+    `count` and `request_ids` may hold earlier what a try did that did not do all.
+
     `again_at`, `again_by` and `again_reason` say when, by whom of support and why it was last asked for once more.
     """
 
@@ -46,8 +48,8 @@ class DisconnectionStep(Base):
         return self.outcome in (LEFT_TO_YOU, EXPIRES, FAILED)
 
     def reopen(self) -> None:
-        """Forget how it ended: the next try decides. What was asked of the vendor was asked, and stays."""
-        self.outcome = self.ended_at = self.trouble = self.count = self.link = self.link_title = None
+        """Forget how it ended: the next try decides. What was asked of the vendor, and done, stays."""
+        self.outcome = self.ended_at = self.trouble = self.link = self.link_title = None
         self.detail = ""
 
     def is_running(self) -> bool:

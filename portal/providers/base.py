@@ -152,11 +152,16 @@ class ConsentPage:
 
 @dataclass(frozen=True)
 class ConsentWithdrawal:
-    """What became of a person's consent: how many of their own were deleted, and whether there is one for everybody."""
+    """What became of a person's consent: how many of their own were deleted, and whether there is one for everybody.
+
+    `refused` were not deleted, because the vendor said no. `trouble` kept us from trying all; it may be tried again.
+    """
 
     removed: int
     tenant_wide: bool
     request_ids: tuple[str, ...]
+    refused: int = 0
+    trouble: ProviderError | None = None
 
 
 @dataclass(frozen=True)
@@ -394,6 +399,6 @@ class Provider(Protocol):
     def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:
         """Delete this person's own consent, with a right of the application's own. No token of theirs is involved.
 
-        Raises Rejected where nobody gave the application that right.
+        Raises Rejected where nobody gave the application that right. Whatever is raised, nothing was deleted.
         """
         ...

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from .clock import Clock
-from .ids import digest
+from .ids import GRAPH_APP, digest
 from .records.desk import Call, Fault
 from .records.identity import (
     AccessToken,
@@ -80,15 +80,15 @@ class Storage:
         return self.mailboxes.setdefault(oid, Mailbox())
 
     def grants_for(self, person: Person, client: str) -> Iterator[Grant]:
-        """The person's own consent and the tenant-wide one."""
+        """The person's own consents and the tenant-wide ones, to whatever resource."""
         for grant in list(self.grants.values()):
             if grant.tid == person.tid and grant.client == client and grant.principal in {person.oid, None}:
                 yield grant
 
     def consented(self, person: Person, client: str) -> frozenset[str]:
-        """Every scope that some grant gives the application for this person."""
+        """Every scope of Graph that some grant gives the application for this person."""
         scopes: frozenset[str] = frozenset()
-        return scopes.union(*(grant.scopes for grant in self.grants_for(person, client)))
+        return scopes.union(*(g.scopes for g in self.grants_for(person, client) if g.resource == GRAPH_APP))
 
     def principal(self, tid: str, client: str) -> ServicePrincipal:
         """The tenant's service principal for an application, made at first need with a lasting id."""

@@ -65,6 +65,23 @@ class Work:
         row = db.session.scalars(select(DisconnectionStep).where(*of_this).with_for_update()).one()
         row.request_ids = [*row.request_ids, *(each for each in request_ids if each)]
 
+    def done_before(self, step: str) -> int:
+        """How much of a step earlier tries have done, as `note_done` says; the short read is over."""
+        of_this = DisconnectionStep.disconnection_id == self.id, DisconnectionStep.name == step
+        count = db.session.scalar(select(DisconnectionStep.count).where(*of_this))
+        db.session.rollback()
+        return count or 0
+
+    def note_done(self, step: str, count: int, request_ids: list[str]) -> None:
+        """Keep what this try did, although it did not do all, in a transaction of its own."""
+        of_this = DisconnectionStep.disconnection_id == self.id, DisconnectionStep.name == step
+        still_open = select(DisconnectionStep).where(*of_this, DisconnectionStep.outcome.is_(None)).with_for_update()
+        row = db.session.scalars(still_open.execution_options(populate_existing=True)).one_or_none()
+        if row is not None:  # else a twin of this run was quicker
+            row.count = (row.count or 0) + count
+            self.note_requests(step, request_ids)
+        db.session.commit()
+
     def with_access(self, call: Callable[[str], object]) -> None:
         """Do `call(access_token)`: the running disconnection alone may still use, and refresh, the tokens."""
         row = self.row()

@@ -73,8 +73,10 @@ def give_up_withdrawing(work: Work, trouble: str) -> Ended:
     """Not withdrawn in time: the person can do it without us."""
     row = work.row()
     page = parts().providers[row.integration].consent_page(AccountKind(row.account_kind))
-    detail = f"{trouble} We have no word that our access was withdrawn; you can remove it."
-    return Ended(LEFT_TO_YOU, detail, link=page.url, link_title=page.title)
+    gone = work.done_before(withdraw_access.__name__)
+    what = "the rest was" if gone else "our access was"
+    detail = f"{trouble} {withdraw_consent.removed(gone)}We have no word that {what} withdrawn; you can remove it."
+    return Ended(LEFT_TO_YOU, detail, gone or None, link=page.url, link_title=page.title)
 
 
 def give_up_trying(work: Work, trouble: str) -> Ended:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
@@ -10,8 +10,10 @@ from portal.db import db
 from portal.models import Connection
 from portal.models.connection import CONNECTED, NEEDS_ATTENTION
 from portal.models.disconnection_step import DONE, LEFT_TO_YOU
-from portal.providers.base import AccountKind, Provider, Rejected
+from portal.providers.base import AccountKind, ConsentWithdrawal, Provider, Rejected
 from portal.workflows.promise import Ended, Work, count_of
+
+STEP = "withdraw_access"
 
 BY_YOU = "Microsoft lets only you remove Coordinoter's permission from your account."
 BY_YOU_OR_ADMIN = (
@@ -26,6 +28,8 @@ REFUSED = (
     "Your business wants Coordinoter to remove permissions, but Microsoft refused. Mostly that means: the application "
     "permission for that is missing in your organisation. You can remove yours yourself."
 )
+THEN_REFUSED = "Then Microsoft refused to let us go on. If anything is left, you can remove it yourself."
+STILL_REFUSED = "Microsoft refused to remove {} more: that is left to you."
 FORGOTTEN = "The key that we used for this was not stored; it lapses by itself within 90 minutes."
 FOR_EVERYONE = "Your organisation has approved Coordinoter for everyone; only your administrator can take that back."
 
@@ -48,19 +52,37 @@ def withdraw(work: Work, provider: Provider) -> Ended:
         return _left(provider, account.kind, SHARED)
     if not account.wanted:
         return _left(provider, account.kind, BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN)
+    before = work.done_before(STEP)
     try:
         done = provider.withdraw_consent(account.tenant, account.subject)
     except Rejected as refused:
-        return _left(provider, account.kind, REFUSED, [refused.request_id] if refused.request_id else [])
-    ids = list(done.request_ids)
+        told = f"{removed(before)}{THEN_REFUSED}" if before else REFUSED
+        ids = [refused.request_id] if refused.request_id else []
+        return replace(_left(provider, account.kind, told, ids), count=before or None)
+    if done.trouble is not None:
+        work.note_done(STEP, done.removed, list(done.request_ids))
+        raise done.trouble
+    return _told(provider, account.kind, before + done.removed, done)
+
+
+def removed(number: int) -> str:
+    """How many are gone, as a sentence with a space behind it; "" for none."""
+    return f"{count_of(number, 'permission')} removed at Microsoft. " if number else ""
+
+
+def _told(provider: Provider, kind: AccountKind, total: int, done: ConsentWithdrawal) -> Ended:
+    ids, everybody = list(done.request_ids), f"{FOR_EVERYONE} " if done.tenant_wide else ""
+    if done.refused:
+        left = f"{removed(total)}{STILL_REFUSED.format(count_of(done.refused, 'permission'))}" if total else REFUSED
+        return replace(_left(provider, kind, f"{left} {everybody}{FORGOTTEN}", ids), count=total)
     if done.tenant_wide:
-        page = provider.consent_page(account.kind, tenant_wide=True)
-        own = "Your own permission was removed at Microsoft. " if done.removed else ""
+        page = provider.consent_page(kind, tenant_wide=True)
+        own = "Your own permission was removed at Microsoft. " if total else ""
         detail = f"{own}{FOR_EVERYONE} {FORGOTTEN}"
-        return Ended(LEFT_TO_YOU, detail, done.removed, ids, link=page.url, link_title=page.title)
-    if not done.removed:
-        return Ended(DONE, f"There was no permission of yours left at Microsoft. {FORGOTTEN}", 0)
-    return Ended(DONE, f"{count_of(done.removed, 'permission')} removed at Microsoft. {FORGOTTEN}", done.removed, ids)
+        return Ended(LEFT_TO_YOU, detail, total, ids, link=page.url, link_title=page.title)
+    if not total:
+        return Ended(DONE, f"There was no permission of yours left at Microsoft. {FORGOTTEN}", 0, ids)
+    return Ended(DONE, f"{removed(total)}{FORGOTTEN}", total, ids)
 
 
 def _read(work: Work) -> _Account:

@@ -158,6 +158,27 @@ def test_what_is_raised_means_that_nothing_was_deleted(provider: OutlookProvider
     assert not [call for call in directory.asked if call.method == "DELETE"]
 
 
+TWO = {"value": [OWN, {**OWN, "id": "g-2"}, {**OWN, "id": "g-3"}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "removed", "refused", "trouble"),
+    [(400, 2, 1, False), (401, 2, 1, False), (403, 2, 1, False), (404, 2, 0, False), (503, 1, 0, True)],
+)
+def test_what_was_deleted_before_a_refusal_or_an_outage_is_told(
+    provider: OutlookProvider, directory: Fake, status: int, removed: int, refused: int, trouble: bool
+) -> None:
+    """Of three grants (one for each resource) the second makes trouble."""
+    directory.on(GRANTS, TWO, {"value": []})
+    answer = (status, {"error": {"code": "Request_BadRequest", "message": "x"}}, {"request-id": "no-2"})
+    directory.on("DELETE /v1.0/oauth2PermissionGrants/g-2", answer)
+    directory.on("DELETE /v1.0/oauth2PermissionGrants/g-3", (204, b"", {}))
+    done = provider.withdraw_consent(TENANT, "oid-adele")
+    assert (done.removed, done.refused, done.trouble is not None) == (removed, refused, trouble)
+    assert ("no-2" in done.request_ids) is bool(refused), "a refusal has a reference too"
+    assert len(done.request_ids) == removed + refused
+
+
 def test_an_id_cannot_leave_its_filter(provider: OutlookProvider, directory: Fake) -> None:
     provider.withdraw_consent(TENANT, "x' or clientId ne '")
     assert directory.calls(GRANTS)[0].query["$filter"] == [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from portal.sandbox.ids import GRAPH_APP
+
 from .conftest import SCOPE, Browser, Desk, Graph
 
 ADMIN_SCOPE = "openid Directory.Read.All DelegatedPermissionGrant.ReadWrite.All Application.ReadWrite.All"
@@ -87,12 +89,27 @@ def test_a_grant_can_be_made(browser: Browser, admin: Graph) -> None:
         "clientId": principal["id"],
         "consentType": "AllPrincipals",
         "principalId": None,
-        "resourceId": "ignored",
+        "resourceId": admin.get("servicePrincipals", params={"$filter": f"appId eq '{GRAPH_APP}'"})["value"][0]["id"],
         "scope": SCOPE,
     }
     assert admin("POST", "oauth2PermissionGrants", json=body).status_code == 201
     assert admin("POST", "oauth2PermissionGrants", json=body).status_code == 409
     assert "code" in browser.authorize().press("adele@contoso.example").returned
+
+
+def test_a_second_resource_is_a_second_grant(browser: Browser, desk: Desk) -> None:
+    token = browser.connect("adele@contoso.example")["refresh_token"]
+    desk("POST", "accounts/adele@contoso.example/consent", scopes=["Calendars.ReadWrite"], resource="exchange")
+    allowed = application(browser, desk, "DelegatedPermissionGrant.ReadWrite.All")
+    first, second = allowed.get("oauth2PermissionGrants")["value"]
+    assert first["resourceId"] != second["resourceId"]
+    assert {each: first[each] == second[each] for each in ("clientId", "principalId")} == {
+        "clientId": True,
+        "principalId": True,
+    }
+    assert allowed("DELETE", f"oauth2PermissionGrants/{first['id']}").status_code == 204
+    assert [each["resource"] for each in desk.account("adele@contoso.example")["grants"]] == ["exchange"]
+    assert browser.refresh(token).json()["error_codes"] == [65001], "what is left says nothing about Graph"
 
 
 def test_the_application_itself_can_delete_a_grant_once_an_admin_allowed_it(browser: Browser, desk: Desk) -> None:

@@ -200,6 +200,26 @@ def test_what_was_withdrawn_anew_is_tried_anew(hanging: World) -> None:
     assert "did not accept our old token" in told["try_the_old_token"]["detail"]
 
 
+def test_what_was_removed_before_counts_on(hanging: World) -> None:
+    """One of two permissions was refused; asked for again it goes, and the receipt tells of both."""
+    hanging.microsoft.mend()
+    db.session.execute(update(Business).values(removes_grants=True))
+    db.session.commit()
+    right = ["DelegatedPermissionGrant.ReadWrite.All"]
+    hanging.microsoft.desk("PATCH", f"tenants/contoso.example/applications/{CLIENT_ID}", app_roles=right)
+    hanging.microsoft.desk("POST", f"accounts/{ADELE}/consent", scopes=["Calendars.ReadWrite"], resource="exchange")
+    hanging.microsoft.breaks("status", "grants", status=403, code="x", method="DELETE", skip=1)
+    hanging.microsoft.breaks("status", "token", status=503, grant_type="refresh_token", times=None)
+    retry(hanging, "withdraw_access")
+    assert try_(hanging, "withdraw_access") is None
+    assert (step("withdraw_access").outcome, step("withdraw_access").count) == ("LeftToYou", 1)
+    retry(hanging, "withdraw_access")
+    hanging.microsoft.mend()
+    told = account(hanging)["withdraw_access"]
+    assert (told["outcome"], told["count"], len(told["request_ids"])) == ("Done", 2, 3)
+    assert told["detail"].startswith("2 permissions removed at Microsoft.")
+
+
 def test_what_a_step_tried_again_was_issued_is_told(hanging: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The receipt must not name a last moment that was the last one before."""
     provider = parts().providers["outlook-calendar"]

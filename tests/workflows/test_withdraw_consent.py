@@ -131,6 +131,94 @@ def test_nothing_is_removed_where_the_receipt_says_that_microsoft_refused(asked:
     assert len(asked.microsoft.holds(ADELE)["grants"]) == 1
 
 
+# --- several permissions of one person: one for each resource ---------------------------------------------------------
+
+
+@pytest.fixture
+def two(asked: World) -> World:
+    """Adele, whom Alice connected, once consented to calendars through Exchange as well."""
+    asked.microsoft.desk("POST", f"accounts/{ADELE}/consent", scopes=["Calendars.ReadWrite"], resource="exchange")
+    return asked
+
+
+def test_every_permission_of_the_person_is_removed(two: World) -> None:
+    step = disconnect(two, two.connected())["withdraw_access"]
+    assert (step.outcome, step.count, len(step.request_ids)) == (DONE, 2, 2)
+    assert step.detail.startswith("2 permissions removed at Microsoft.")
+    assert two.microsoft.holds(ADELE)["grants"] == []
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("status", [400, 403])
+def test_what_was_removed_is_told_beside_what_was_refused(two: World, status: int, skip: int) -> None:
+    alice = two.connected()
+    refusal = {"status": status, "code": "Authorization_RequestDenied", "method": "DELETE"}
+    two.microsoft.breaks("status", "grants", **refusal, skip=skip, times=None if skip else 1)
+    step = disconnect(two, alice)["withdraw_access"]
+    assert (step.outcome, step.count, step.attempts) == (LEFT_TO_YOU, 1, 1)
+    told = "1 permission removed at Microsoft. Microsoft refused to remove 1 permission more: that is left to you."
+    assert step.detail.startswith(told)
+    assert "missing" not in step.detail
+    assert step.link.endswith("/myapps")
+    assert len(two.microsoft.holds(ADELE)["grants"]) == 1
+    assert set(step.request_ids) == deletions(two), "the references of both answers"
+
+
+def test_who_approved_for_everyone_is_told_beside_a_refusal(two: World) -> None:
+    alice = two.connected()
+    two.microsoft.desk("POST", f"accounts/{ADELE}/consent", scopes=["Calendars.ReadWrite"], tenant_wide=True)
+    two.microsoft.breaks("status", "grants", status=403, code="x", method="DELETE", skip=1)
+    step = disconnect(two, alice)["withdraw_access"]
+    assert step.detail.startswith("1 permission removed at Microsoft. Microsoft refused to remove 1 permission more")
+    assert "only your administrator can take that back" in step.detail
+    assert step.link.endswith("/myapps"), "the part that the person can do"
+
+
+def test_where_all_are_refused_nothing_is_said_to_be_removed(two: World) -> None:
+    alice = two.connected()
+    two.microsoft.breaks("status", "grants", status=403, code="x", method="DELETE", times=None)
+    step = disconnect(two, alice)["withdraw_access"]
+    assert (step.outcome, step.count, step.attempts) == (LEFT_TO_YOU, 0, 1)
+    assert "Microsoft refused. Mostly that means" in step.detail
+    assert "removed at Microsoft" not in step.detail
+    assert set(step.request_ids) == deletions(two)
+
+
+def test_an_outage_between_two_deletions_loses_neither(two: World) -> None:
+    alice = two.connected()
+    two.microsoft.breaks("status", "grants", status=503, code="x", method="DELETE", skip=1)
+    step = disconnect(two, alice)["withdraw_access"]
+    assert (step.outcome, step.count, step.attempts) == (DONE, 2, 2)
+    assert step.detail.startswith("2 permissions removed at Microsoft.")
+    assert set(step.request_ids) == deletions(two, 204)
+
+
+def test_a_refusal_after_an_outage_tells_what_the_first_try_removed(two: World) -> None:
+    """The second try is refused when it looks, or when it deletes."""
+    alice = two.connected()
+    two.microsoft.breaks("status", "grants", status=503, code="x", method="DELETE", skip=1)
+    two.microsoft.breaks("status", "grants", status=403, code="x", method="GET", skip=2, times=None)
+    step = disconnect(two, alice)["withdraw_access"]
+    assert (step.outcome, step.count, step.attempts) == (LEFT_TO_YOU, 1, 2)
+    assert step.detail.startswith("1 permission removed at Microsoft. Then Microsoft refused to let us go on.")
+    assert deletions(two, 204) < set(step.request_ids)
+
+
+def test_an_outage_that_lasts_still_tells_what_was_removed(two: World) -> None:
+    alice = two.connected()
+    two.microsoft.breaks("status", "grants", status=503, code="x", method="DELETE", skip=1, times=None)
+    step = disconnect(two, alice)["withdraw_access"]
+    assert (step.outcome, step.count) == (LEFT_TO_YOU, 1)
+    assert "1 permission removed at Microsoft. We have no word that the rest was withdrawn" in step.detail
+    assert deletions(two, 204) <= set(step.request_ids)
+
+
+def deletions(world: World, *statuses: int) -> set[str]:
+    """Microsoft's names for the deletions that it was asked for."""
+    asked = [call for call in world.microsoft.calls() if call["method"] == "DELETE" and "Grants" in call["path"]]
+    return {call["request_id"] for call in asked if not statuses or call["status"] in statuses}
+
+
 def test_the_token_of_the_application_is_kept_nowhere(asked: World) -> None:
     disconnect(asked, asked.connected())
     calls = [call for call in asked.microsoft.calls() if call["path"].startswith("/v1.0/oauth2PermissionGrants")]

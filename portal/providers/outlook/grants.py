@@ -8,7 +8,6 @@ https://learn.microsoft.com/graph/api/oauth2permissiongrant-delete
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -28,13 +27,16 @@ from portal.providers.outlook.tokens import TokenClient
 T = TypeVar("T")
 
 EVERYBODY = "AllPrincipals"
+REFUSALS = (AccessEnded, AccessExpired, LinkSpent, Rejected)
 
 
 def withdraw(client: TokenClient, caller: Caller, subject: str) -> ConsentWithdrawal:
     """Delete what this one person consented to. `client` speaks to the directory that the account belongs to.
 
     A consent that an administrator gave for everybody is looked for and reported, never touched. All looking is done
-    before anything is deleted: whatever is raised by it means that nothing was.
+    before anything is deleted: whatever is raised by it means that nothing was. There may be several of one person's,
+    one for each resource that the application ever asked for.
+    https://learn.microsoft.com/graph/api/resources/oauth2permissiongrant
     """
     access = _allowed(lambda: client.of_application(f"{caller.graph_url}/.default"))
     return _allowed(lambda: _withdraw(caller, access, client.client_id, subject))
@@ -50,11 +52,26 @@ def _withdraw(caller: Caller, access: str, client_id: str, subject: str) -> Cons
     ]
     everybody = _grants(caller, access, ours, f"consentType eq '{EVERYBODY}'")
     tenant_wide = any(grant.get("consentType") == EVERYBODY for grant in everybody)
-    request_ids = []
+    return _delete(caller, access, own, tenant_wide)
+
+
+def _delete(caller: Caller, access: str, own: list[str], tenant_wide: bool) -> ConsentWithdrawal:
+    """Each by itself: what is refused of one says nothing about the next, and an outage undoes nothing."""
+    request_ids, removed, refused = list[str](), 0, 0
+    trouble: ProviderError | None = None
     for grant_id in own:
-        with contextlib.suppress(Gone):
+        try:
             request_ids.append(graph.delete_grant(caller, access, grant_id))
-    return ConsentWithdrawal(len(request_ids), tenant_wide, tuple(request_ids))
+            removed += 1
+        except Gone:
+            continue
+        except REFUSALS as refusal:
+            request_ids.append(refusal.request_id)
+            refused += 1
+        except ProviderError as error:
+            trouble = error
+            break
+    return ConsentWithdrawal(removed, tenant_wide, tuple(filter(None, request_ids)), refused, trouble)
 
 
 def _grants(caller: Caller, access: str, ours: str, further: str) -> Iterator[Mapping[str, Any]]:
@@ -74,6 +91,6 @@ def _allowed(ask: Callable[[], T]) -> T:
     failure: ProviderError | None = None
     try:
         return ask()
-    except (AccessEnded, AccessExpired, Gone, LinkSpent) as error:
+    except (Gone, *REFUSALS) as error:
         failure = Rejected(request_id=error.request_id)
     raise failure

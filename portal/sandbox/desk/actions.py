@@ -12,7 +12,7 @@ from ..graph.event_input import draft, from_draft
 from ..identity.consent import end, grant
 from ..identity.keys import KeyRing
 from ..identity.scopes import PERMISSIONS
-from ..ids import CONSUMERS, digest, new_id
+from ..ids import CONSUMERS, RESOURCES, digest, new_id
 from ..mailbox import add_calendar, change_event, move_event, remove_calendar, remove_event
 from ..records.identity import Person, Secret, Tenant
 from ..records.mailbox import Calendar, Event
@@ -119,9 +119,13 @@ def withdraw(storage: Storage, who: Person, *, tenant_wide: bool = False) -> int
         return len(gone)
 
 
-def consent(storage: Storage, who: Person, client: str, scopes: frozenset[str], *, tenant_wide: bool = False) -> str:
-    """Consent given without any page; the grant's id."""
-    return grant(storage, who, client, scopes, everybody=tenant_wide).id
+def consent(
+    storage: Storage, who: Person, client: str, scopes: frozenset[str], *, tenant_wide: bool = False, resource: str = ""
+) -> str:
+    """Consent given without any page, to one of RESOURCES; the grant's id. Raises Refused."""
+    if (resource or "graph") not in RESOURCES:
+        raise Refused(f"resource must be one of {', '.join(RESOURCES)}.")
+    return grant(storage, who, client, scopes, tenant_wide, RESOURCES[resource or "graph"]).id
 
 
 def revoke_sessions(storage: Storage, who: Person) -> None:

@@ -53,10 +53,11 @@ def change_account(address: str) -> Response:
 
 @blueprint.post("/accounts/<address>/consent")
 def consent(address: str) -> Response:
-    """`scopes` (list or text), `tenant_wide`, `client_id`."""
+    """`scopes` (list or text), `tenant_wide`, `client_id`, `resource` (`graph` or `exchange`)."""
     who, body = person(storage(), address), told()
     wide = bool(body.get("tenant_wide"))
-    actions.consent(storage(), who, client_id(body), scopes(body.get("scopes")), tenant_wide=wide)
+    resource = str(body.get("resource") or "")
+    actions.consent(storage(), who, client_id(body), scopes(body.get("scopes")), tenant_wide=wide, resource=resource)
     return jsonify(report.account(storage(), who))
 
 

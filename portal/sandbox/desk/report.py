@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..identity.token import why_dead
+from ..ids import RESOURCES
 from ..records.desk import Call
 from ..records.identity import AccessToken, Grant, Person, RefreshToken
 from ..records.mailbox import Delivery, Subscription
@@ -64,6 +65,7 @@ def grant(storage: Storage, held: Grant) -> dict[str, Any]:
         "application": storage.clients[held.client].name if held.client in storage.clients else held.client,
         "client_id": held.client,
         "tenant_wide": held.principal is None,
+        "resource": next(name for name, app in RESOURCES.items() if app == held.resource),
         "scopes": sorted(held.scopes, key=str.lower),
         "since": iso(held.made),
     }

@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 
 from ..context import storage
 from ..identity import consent
-from ..ids import GRAPH_APP
+from ..ids import EXCHANGE_APP, GRAPH_APP
 from ..records.identity import AccessToken, Person, ServicePrincipal
 from ..sessions import sign_out_everywhere
 from .calendars import body
@@ -21,12 +21,13 @@ from .shape import context
 blueprint = Blueprint("directory", __name__)
 READ = ("Application.Read.All", "Application.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
 WRITE = ("Application.ReadWrite.All", "Directory.ReadWrite.All")
+MICROSOFTS = {GRAPH_APP: "Microsoft Graph", EXCHANGE_APP: "Office 365 Exchange Online"}
 REVOKE = ("User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All")
 
 
 def principal_json(held: ServicePrincipal) -> dict[str, Any]:
     ours = storage().clients.get(held.client)
-    name = ours.name if ours else "Microsoft Graph"
+    name = ours.name if ours else MICROSOFTS[held.client]
     return {
         "id": held.id,
         "deletedDateTime": None,

@@ -12,7 +12,7 @@ from flask import Blueprint, Response
 from ..context import storage
 from ..identity import consent
 from ..identity.scopes import PERMISSIONS
-from ..ids import GRAPH_APP
+from ..ids import RESOURCES
 from ..records.identity import AccessToken, Grant, Person
 from .calendars import body
 from .caller import bearer
@@ -52,7 +52,7 @@ def grant_json(held: Grant) -> dict[str, Any]:
         "consentType": "Principal" if held.principal else "AllPrincipals",
         "id": held.id,
         "principalId": held.principal,
-        "resourceId": storage().principal(held.tid, GRAPH_APP).id,
+        "resourceId": storage().principal(held.tid, held.resource).id,
         # As Microsoft's own tools write it: a blank in front.
         "scope": " " + " ".join(sorted(held.scopes, key=str.lower)),
     }
@@ -95,6 +95,10 @@ def create_grant() -> Response:
     client = next((p.client for p in storage().principals.values() if p.id == told.get("clientId")), None)
     if client is None:
         raise bad_request("clientId is no service principal of this directory.", "Request_BadRequest")
+    principals = {storage().principal(token.tid, app).id: app for app in RESOURCES.values()}
+    resource = principals.get(str(told.get("resourceId")))
+    if resource is None:
+        raise bad_request("resourceId is no service principal of this directory.", "Request_BadRequest")
     everybody = told.get("consentType") == "AllPrincipals"
     whose = next((p for p in storage().people.values() if everybody or p.oid == told.get("principalId")), None)
     if told.get("consentType") not in {"Principal", "AllPrincipals"} or whose is None:
@@ -103,9 +107,10 @@ def create_grant() -> Response:
         whose = Person("", token.tid, "", "", storage().clock.now())
     if whose.tid != token.tid:
         raise not_found("Request_ResourceNotFound")
-    if any(h.client == client and h.tid == token.tid and h.principal == (whose.oid or None) for h in _all()):
+    twin = (client, token.tid, whose.oid or None, resource)
+    if any((held.client, held.tid, held.principal, held.resource) == twin for held in _all()):
         raise GraphError(409, "Request_MultipleObjectsWithSameKeyValue", "Permission entry already exists.")
-    made = consent.grant(storage(), whose, client, _scopes(told.get("scope")), everybody)
+    made = consent.grant(storage(), whose, client, _scopes(told.get("scope")), everybody, resource)
     return reply({"@odata.context": context("oauth2PermissionGrants/$entity"), **grant_json(made)}, 201)
 
 

@@ -8,7 +8,7 @@ import uuid
 from flask import Response, make_response, render_template
 
 from ..context import graph_origin, now, storage
-from ..ids import CONSUMERS
+from ..ids import CONSUMERS, GRAPH_APP
 from ..records.identity import ApprovalRequest, Client, Flow, Grant, Person
 from ..storage import Storage
 from . import answer
@@ -16,24 +16,32 @@ from .errors import IdentityError
 from .scopes import OIDC, PERMISSIONS, Asked, needs_admin, parse
 
 
-def grant(storage: Storage, person: Person, client: str, scopes: frozenset[str], everybody: bool = False) -> Grant:
-    """Record a consent; one that exists already grows by the new scopes."""
+def grant(
+    storage: Storage,
+    person: Person,
+    client: str,
+    scopes: frozenset[str],
+    everybody: bool = False,
+    resource: str = GRAPH_APP,
+) -> Grant:
+    """Record a consent; one that exists already for the resource grows by the new scopes."""
     principal = None if everybody else person.oid
     with storage.lock:
         place = storage.principal(person.tid, client)
         place.present, place.deleted = True, False
+        storage.principal(person.tid, resource).present = True
         for held in storage.grants.values():
-            if (held.tid, held.client, held.principal) == (person.tid, client, principal):
+            if (held.tid, held.client, held.principal, held.resource) == (person.tid, client, principal, resource):
                 held.scopes |= scopes
                 return held
         key = base64.urlsafe_b64encode(uuid.uuid4().bytes + uuid.uuid4().bytes).decode().rstrip("=")
-        made = Grant(key, person.tid, client, principal, scopes, storage.clock.now())
+        made = Grant(key, person.tid, client, principal, scopes, storage.clock.now(), resource)
         storage.grants[key] = made
         return made
 
 
 def end(storage: Storage, held: Grant) -> None:
-    """Take a consent back. New tokens stop at once, access tokens live on.
+    """Take a consent back. New tokens for its resource stop at once, access tokens live on.
 
     With a personal account the application's refresh tokens die too; at work they would work again after a new consent.
     """
@@ -44,7 +52,8 @@ def end(storage: Storage, held: Grant) -> None:
             for token in storage.refresh_tokens.values():
                 if token.oid == held.principal and token.client == held.client:
                     token.ended = 70000
-    storage.on_grant_ended(held)
+    if held.resource == GRAPH_APP:
+        storage.on_grant_ended(held)
 
 
 def wanted(flow: Flow) -> Asked:

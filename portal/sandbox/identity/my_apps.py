@@ -62,5 +62,7 @@ def act() -> Response:
         return remember(answer, person, "")
     held = storage().grants.get(request.form.get("revoke", ""))
     if held and held.principal in current_session().accounts:
-        consent.end(storage(), held)
+        for each in storage().grants_for(storage().people[held.principal], held.client):
+            if each.principal == held.principal:  # an application's permissions go together, whatever the resource
+                consent.end(storage(), each)
     return answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..ids import CONSUMERS
+from ..ids import CONSUMERS, GRAPH_APP
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class ServicePrincipal:
 
 @dataclass(slots=True)
 class Grant:
-    """A consent. `principal` is a person's oid, or None for everybody in the tenant."""
+    """A consent to one resource. `principal` is a person's oid, or None for everybody in the tenant."""
 
     id: str
     tid: str
@@ -103,6 +103,7 @@ class Grant:
     principal: str | None
     scopes: frozenset[str]
     made: datetime
+    resource: str = GRAPH_APP
 
 
 @dataclass(slots=True)
