@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from portal.db import db
-from portal.models import Business, DisconnectionStep, Token
+from portal.models import Business, Connection, DisconnectionStep, Member, Token
 from portal.models.disconnection_step import DONE, EXPIRES, LEFT_TO_YOU
+from portal.parts import parts
+from portal.providers.base import AccessReason, ConsentWithdrawal
+from portal.workflows import disconnect as disconnect_workflow
+from portal.workflows import tokens, withdraw_consent
 from tests.world import CLIENT_ID, Visitor, World
 
 ADELE, MEGAN = "adele@contoso.example", "megan@outlook.example"
@@ -129,6 +133,93 @@ def test_nothing_is_removed_where_the_receipt_says_that_microsoft_refused(asked:
     assert (step.outcome, step.attempts) == (LEFT_TO_YOU, 1)
     assert "Microsoft refused" in step.detail
     assert len(asked.microsoft.holds(ADELE)["grants"]) == 1
+
+
+# --- whose permission it is, and who relies on it ---------------------------------------------------------------------
+
+BOB = Connection.member_id == select(Member.id).where(Member.email == "bob@northwind.example").scalar_subquery()
+
+
+@pytest.mark.parametrize("part", ["account_tenant", "account_subject"])
+def test_an_account_is_the_same_only_in_both_parts(asked: World, part: str) -> None:
+    """Somebody else of the same directory; and somebody of another one whom it happens to number alike."""
+    alice = asked.connected()
+    mine = asked.connection()
+    same = getattr(mine, part)
+    bobs = "admin@contoso.example" if part == "account_tenant" else MEGAN
+    asked.connected("bob@northwind.example", account=bobs)
+    db.session.execute(update(Connection).where(BOB).values({part: same}))
+    db.session.commit()
+    step = disconnect(asked, alice)["withdraw_access"]
+    assert (step.outcome, step.count) == (DONE, 1)
+    assert asked.microsoft.holds(ADELE)["grants"] == []
+    assert len(asked.microsoft.holds(bobs)["grants"]) == 1
+
+
+def test_a_connection_that_needs_attention_relies_on_the_permission_too(asked: World) -> None:
+    """Who is asked to reconnect would else be asked for consent again, or be refused."""
+    asked.connected("bob@northwind.example")
+    bob = asked.connection()
+    tokens.needs_attention(bob.id, bob.epoch, AccessReason.SIGN_IN_NEEDED)
+    step = disconnect(asked, asked.connected())["withdraw_access"]
+    assert step.outcome == LEFT_TO_YOU
+    assert "Another connection" in step.detail
+    assert len(asked.microsoft.holds(ADELE)["grants"]) == 1
+
+
+def test_a_connection_on_its_way_out_relies_on_nothing(asked: World) -> None:
+    """Two people leave one account at the same time: the first run removes the permission."""
+    asked.connected("bob@northwind.example")
+    asked.connected()
+    for each in db.session.scalars(select(Connection)).all():
+        assert disconnect_workflow.begin(each.id, each.member_id) is not None
+    asked.work()
+    steps = db.session.scalars(select(DisconnectionStep).where(DisconnectionStep.name == "withdraw_access")).all()
+    assert [(step.outcome, step.count) for step in steps] == [(DONE, 1), (DONE, 0)]
+    assert asked.microsoft.holds(ADELE)["grants"] == []
+    assert "Another connection" not in str([step.detail for step in steps])
+
+
+def test_a_sign_in_that_was_never_finished_relies_on_nothing(asked: World) -> None:
+    bob = asked.sign_in("bob@northwind.example")
+    bob.get("/integrations/outlook-calendar")
+    bob.press("Connect to Microsoft", follow=False)
+    alice = asked.connected()
+    assert db.session.scalar(select(Connection.state).where(BOB)) == "connecting"
+    step = disconnect(asked, alice)["withdraw_access"]
+    assert (step.outcome, step.count) == (DONE, 1)
+
+
+def test_nobody_is_asked_about_a_personal_account(asked: World) -> None:
+    """It has no directory in which the application could hold a right: the attempt would be refused, and told so."""
+    step = disconnect(asked, asked.connected(account=MEGAN))["withdraw_access"]
+    assert step.detail == withdraw_consent.BY_YOU
+    assert step.request_ids == []
+    assert not [call for call in asked.microsoft.calls() if "client_credentials" in str(call["body"])]
+
+
+def test_a_permission_that_was_gone_already_is_not_told_as_removed(asked: World) -> None:
+    alice = asked.connected()
+    asked.microsoft.desk("POST", f"accounts/{ADELE}/withdraw")
+    step = disconnect(asked, alice)["withdraw_access"]
+    assert (step.outcome, step.count, step.request_ids) == (DONE, 0, [])
+    assert step.detail.startswith("There was no permission of yours left at Microsoft.")
+    assert "removed" not in step.detail
+
+
+def test_no_transaction_is_open_while_microsoft_is_asked(asked: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite it would hold the one write lock, for as long as Microsoft takes."""
+    alice = asked.connected()
+    provider = parts().providers["outlook-calendar"]
+    ask, open_meanwhile = provider.withdraw_consent, list[bool]()
+
+    def watched(tenant: str, subject: str) -> ConsentWithdrawal:
+        open_meanwhile.append(db.session().in_transaction())
+        return ask(tenant, subject)
+
+    monkeypatch.setattr(provider, "withdraw_consent", watched)
+    assert disconnect(asked, alice)["withdraw_access"].outcome == DONE
+    assert open_meanwhile == [False]
 
 
 # --- several permissions of one person: one for each resource ---------------------------------------------------------
