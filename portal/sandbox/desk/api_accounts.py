@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, jsonify
 
 from ..context import storage
-from . import actions, report
+from . import actions, mailbox_actions, report
 from .actions import person
 from .api import blueprint, client_id, courier, scopes, told
 
@@ -94,4 +94,4 @@ def expire_tokens(address: str) -> Response:
 def spend_deltas(address: str) -> Response:
     """`how`: `410`, `syncStateNotFound` or `resyncRequired`."""
     how = str(told().get("how", "410"))
-    return jsonify(spent=actions.spend_deltas(storage(), person(storage(), address), how))
+    return jsonify(spent=mailbox_actions.spend_deltas(storage(), person(storage(), address), how))

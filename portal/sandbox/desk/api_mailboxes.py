@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Response, jsonify, request
 
 from ..context import storage
-from . import actions, report
+from . import mailbox_actions, report
 from .actions import Refused, person
 from .api import blueprint, courier, told
 
@@ -43,9 +43,9 @@ def add_events(address: str) -> tuple[Response, int]:
     body, who = told(), person(storage(), address)
     where = str(body.get("calendar") or "")
     if isinstance(body.get("events"), list):
-        made = actions.add_exactly(storage(), who, body["events"], where)
+        made = mailbox_actions.add_exactly(storage(), who, body["events"], where)
     else:
-        made = actions.add_events(storage(), who, int(body.get("count", 1)), where)
+        made = mailbox_actions.add_events(storage(), who, int(body.get("count", 1)), where)
     return jsonify(ids=[event.id for event in made]), 201
 
 
@@ -53,25 +53,27 @@ def add_events(address: str) -> tuple[Response, int]:
 def add_calendar(address: str) -> tuple[Response, int]:
     """`name`, and `can_edit` (true)."""
     body, who = told(), person(storage(), address)
-    made = actions.new_calendar(storage(), who, str(body.get("name") or ""), can_edit=bool(body.get("can_edit", True)))
+    made = mailbox_actions.new_calendar(
+        storage(), who, str(body.get("name") or ""), can_edit=bool(body.get("can_edit", True))
+    )
     return jsonify(id=made.id, name=made.name), 201
 
 
 @blueprint.delete("/accounts/<address>/calendars/<key>")
 def drop_calendar(address: str, key: str) -> Response:
-    actions.drop_calendar(storage(), person(storage(), address), key)
+    mailbox_actions.drop_calendar(storage(), person(storage(), address), key)
     return jsonify(deleted=key)
 
 
 @blueprint.patch("/accounts/<address>/events/<key>")
 def alter_event(address: str, key: str) -> Response:
     """`subject`, `shift_minutes`, `calendar` (id)."""
-    return jsonify(id=actions.alter_event(storage(), person(storage(), address), key, told()).id)
+    return jsonify(id=mailbox_actions.alter_event(storage(), person(storage(), address), key, told()).id)
 
 
 @blueprint.delete("/accounts/<address>/events/<key>")
 def drop_event(address: str, key: str) -> Response:
-    actions.drop_event(storage(), person(storage(), address), key)
+    mailbox_actions.drop_event(storage(), person(storage(), address), key)
     return jsonify(deleted=key)
 
 

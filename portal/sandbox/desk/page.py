@@ -13,7 +13,7 @@ from ..guard import cross_site
 from ..identity.keys import KeyRing
 from ..ids import CONSUMERS
 from ..records.identity import Person
-from . import actions, faults, report
+from . import actions, faults, mailbox_actions, report
 from .actions import Refused, person
 from .faults import BEFORE, ENDPOINTS, BadFault
 from .spoil import AFTER
@@ -46,7 +46,7 @@ def desk(said: str = "", status: int = 200) -> Response:
         faults=held.faults,
         endpoints=ENDPOINTS,
         kinds=sorted(BEFORE | AFTER),
-        spent=actions.SPENT,
+        spent=mailbox_actions.SPENT,
         misfortunes=actions.MISFORTUNES,
         personal=CONSUMERS,
         said=said or request.args.get("said", ""),
@@ -66,7 +66,7 @@ def _expire(who: Person) -> str:
 
 
 def _spend(who: Person) -> str:
-    return f"Delta links of {who.address} spent: {actions.spend_deltas(storage(), who, _text('how'))}."
+    return f"Delta links of {who.address} spent: {mailbox_actions.spend_deltas(storage(), who, _text('how'))}."
 
 
 def _sessions(who: Person) -> str:
@@ -88,7 +88,7 @@ def _events(who: Person) -> str:
     count = _text("count")
     if not count.isdecimal():
         raise Refused("Say how many events, as a number.")
-    return f"Events added for {who.address}: {len(actions.add_events(storage(), who, int(count)))}."
+    return f"Events added for {who.address}: {len(mailbox_actions.add_events(storage(), who, int(count)))}."
 
 
 def _misfortune(who: Person) -> str:
