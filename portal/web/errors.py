@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from portal.config import ConfigError
 from portal.db import db
+from portal.web.guards import sign_in_required
 from portal.web.htmx import wants_fragment
 
 WORDS: dict[int, tuple[str, str]] = {
@@ -54,6 +55,9 @@ def show_http_error(error: HTTPException) -> ResponseReturnValue:
         return error
     title, text = WORDS.get(code, WORDS[500] if code >= 500 else WORDS[400])
     if isinstance(error, CSRFError):
+        way = sign_in_required()  # reloading would not help whoever is not signed in any more
+        if way is not None:
+            return way
         title, text = EXPIRED
     if isinstance(error, InternalServerError):
         db.session.rollback()

@@ -96,6 +96,20 @@ def test_a_form_of_another_session_is_refused_calmly(alice: Visitor) -> None:
     assert "open for too long" in page.text
 
 
+def test_a_form_whose_session_has_ended_leads_to_the_sign_in(world: World) -> None:
+    """The page stood open over night, or the person signed out in another tab: there is nothing to reload."""
+    alice = world.connected()
+    address, data = alice.form("Disconnect from Microsoft")["action"], {"csrf_token": alice.csrf()}
+    alice.client.post("/sign-out", data=data)
+    page = alice.client.post(str(address), data=data)
+    assert (page.status_code, page.location) == (303, "/sign-in?next=/")
+    part = alice.client.post(
+        str(address), data=data, headers={**HTMX, "HX-Current-URL": "http://localhost/integrations"}
+    )
+    assert (part.status_code, part.headers["HX-Redirect"]) == (401, "/sign-in?next=/integrations")
+    assert world.connection().state == "connected"
+
+
 def test_too_much_at_once_is_refused_calmly(alice: Visitor) -> None:
     page = alice.client.post("/chat/messages", data={"text": "x" * 4_000_000})
     assert page.status_code in (400, 413)
