@@ -150,10 +150,11 @@ def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple
     db.session.commit()
     try:
         secrets: dict[str, str] = json.loads(parts().vault.open(attempt_id, PURPOSE, sealed))
-    except CannotOpen:
+    except (CannotOpen, KeysAway) as unread:
+        _drop_attempt(attempt_id)
+        if isinstance(unread, KeysAway):
+            raise NotNow from None
         raise SignInRefused(SignInReason.EXPIRED) from None
-    except KeysAway:
-        raise NotNow from None
     return attempt_id, epoch, mended_id, secrets
 
 

@@ -5,55 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import event, func, select, text
 
-from portal import parts as parts_module
 from portal.db import db
 from portal.models import Activity, Connection, Receipt, Token
 from portal.parts import parts
 from portal.workflows import carry_out, counters, disconnect, erase, sync
 from portal.workflows.watch import watch
+from tests.outage import WORDS, away, impatient
 from tests.world import CARD, Visitor, World
-
-WORDS = "Coordinoter cannot reach the database of its keys at the moment. That is on our side."
-
-
-@contextmanager
-def away() -> Iterator[None]:
-    """Nobody reaches the key database: on SQLite its file cannot be read, on PostgreSQL it takes no connection."""
-    engine = parts().vault.engine
-    engine.dispose()
-    if engine.dialect.name == "sqlite":
-        path = Path(str(engine.url.database))
-        aside = path.with_suffix(".aside")
-        path.rename(aside)
-        path.mkdir()
-        yield
-        path.rmdir()
-        aside.rename(path)
-        return
-    name = engine.url.database
-    server = parts().settings.database_url.replace("+psycopg", "").replace(f"/main_{name[5:]}", "/postgres")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-        yield
-        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-
-
-def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short pauses and few tries."""
-    settings = replace(parts().settings, retry_first=0.01, retry_longest=0.02, disconnect_deadline=0.3)
-    parts_module.install(world.app, replace(parts(), settings=settings))
-    monkeypatch.setattr(carry_out, "LOCAL_TRIES", 2)
-    monkeypatch.setattr(erase, "PROOFS", 2)
-    monkeypatch.setattr("portal.keyring.scour.BETWEEN", 0.0)
 
 
 def steps(world: World) -> dict[str, dict[str, Any]]:
