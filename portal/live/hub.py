@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from portal.db import new_id
 from portal.live import ABOUT, EVERYBODY, LOOK_AGAIN, Event
@@ -54,6 +54,7 @@ class Stream:
 class Hub:
     """Counts streams, remembers the last events, and hands each event to those it is for.
 
+    Nobody takes more than a twentieth of the `limit` (or three), so that one reader cannot use up what is everybody's.
     `listen(hub)` is started in a thread of its own with the first stream; see ears.py.
     """
 
@@ -69,11 +70,15 @@ class Hub:
         self._name = new_id()[:8]
         self._listener: threading.Thread | None = None
 
-    def open(self, audiences: Iterable[str], since: str = "", about: str = "") -> Stream | None:
-        """A new stream that misses nothing after the position `since`; None when there are too many."""
+    def open(self, audiences: Sequence[str], since: str = "", about: str = "") -> Stream | None:
+        """A new stream that misses nothing after the position `since`; None when there are too many.
+
+        The first audience is the reader.
+        """
         stream = Stream(audiences, about)
         with self._lock:
-            if self._open >= self.limit or self.ending.is_set():
+            own = len(self._streams.get(audiences[0], ()))
+            if self._open >= self.limit or own >= max(self.limit // 20, 3) or self.ending.is_set():
                 return None
             self._start_listening()
             self._open += 1

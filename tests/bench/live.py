@@ -166,8 +166,9 @@ def beside_streams(demo: Demo) -> float:
     throughput(demo, alice)  # warm
     alone = throughput(demo, alice)
     with streams() as opened:
-        for _ in range(STREAMS - 5):
-            opened.add(demo, "idle", alice.cookie)
+        guests = [guest(demo, each) for each in members(demo, 40)]
+        for at in range(STREAMS - 5):
+            opened.add(demo, "idle", guests[at % len(guests)].cookie)
         beside = throughput(demo, alice)
         assert opened.open >= STREAMS - 5, opened.open
     print(f"  GET /integrations: {alone:.0f}/s alone, {beside:.0f}/s beside {STREAMS - 5} streams")

@@ -96,6 +96,16 @@ def test_no_more_streams_than_allowed(hub: Hub) -> None:
     assert hub.open([ALICE]) is None
 
 
+def test_one_reader_leaves_room_for_the_others() -> None:
+    hub = Hub(100, lambda _: None)
+    own = [opened(hub, ALICE, "support") for _ in range(5)]
+    assert hub.open([ALICE, "support"]) is None
+    for _ in range(5):
+        opened(hub, BOB, "support")
+    hub.close(own[0])
+    opened(hub, ALICE, "support")
+
+
 def test_the_end_reaches_every_stream_and_none_is_opened_any_more(hub: Hub) -> None:
     streams = [opened(hub, ALICE), opened(hub, BOB)]
     hub.end()
