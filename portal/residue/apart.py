@@ -9,6 +9,8 @@ from typing import Any
 
 from portal.config import ROOT
 
+COMMAND = [sys.executable, "-m", "flask", "--app", "wsgi", "residue", "--json"]
+
 
 class CouldNotLook(Exception):
     """The command did not run to its end. The text names no secret."""
@@ -16,9 +18,8 @@ class CouldNotLook(Exception):
 
 def look_apart(*, seconds: float = 3600) -> dict[str, Any]:
     """The report of `flask residue --json` (`Report.as_json`), run with our own environment. Raises CouldNotLook."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "residue", "--json"]
     try:
-        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)  # noqa: S603
+        ran = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)  # noqa: S603
         report: dict[str, Any] = json.loads(ran.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise CouldNotLook(type(error).__name__) from None

@@ -81,11 +81,16 @@ def _note(found: Finds, stays: Finds, bounded: Finds, report: dict[str, Any]) ->
     notes += [(each, number, BOUNDED) for each, number in bounded.items()]
     for (file, kind, owner), number, what in notes[:RECORDED]:
         detail = f"{number} times {kind}, in {file[-120:]}: {what}"
-        record("watch:residue", member_id=None, connection_id=owner or None, detail=detail[:300])
+        record("watch:residue", member_id=None, connection_id=owner or None, detail=_storable(detail))
     unread = report["unread"]
     if unread:
         first = f"the first: {unread[0]['file'][-120:]}: {unread[0]['why']}"
         detail = f"{len(unread)} places could not be read, {first}"
-        record("watch:unread", member_id=None, connection_id=None, detail=detail[:300])
+        record("watch:unread", member_id=None, connection_id=None, detail=_storable(detail))
         logger.warning("the nightly look: %s", detail)
     db.session.commit()
+
+
+def _storable(detail: str) -> str:
+    """Names of files need not be text; no database takes one that is none, and the whole night would go untold."""
+    return detail.encode(errors="replace").decode()[:300]
