@@ -228,6 +228,9 @@ def test_trying_a_step_again_while_it_waits(world: World, sam: Visitor, alice: V
     carry_out.attempt("end_notifications", row_id)
     page = sam.get(at())
     assert "Microsoft is not answering." in page.get_text()
+    assert sam.post(f"{at()}/retry", disconnection=row_id, step="end_notifications", reason="  ").status_code == 422
+    assert "Please give a reason" in sam.soup.get_text()
+    sam.get(at())
     sam.press("Try again now", reason="The network is mended")
     assert "Support tried a step again (The network is mended)" in sam.get(at()).get_text()
     assert "tries the step “End notifications” again" in alice.get("/chat").get_text()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
-from portal import clock
+from portal import clock, live
 from portal.db import db
+from portal.live import LOOK_AGAIN, ears
+from portal.live.hub import Hub
 from portal.models import Activity, Business, Conversation, Disconnection, DisconnectionStep, Entry, Member, Receipt
 from portal.models.entry import EVENT
 from portal.parts import parts
@@ -65,6 +69,30 @@ def step(name: str) -> DisconnectionStep:
     return db.session.scalars(select(DisconnectionStep).where(DisconnectionStep.name == name)).one()
 
 
+def woken() -> list[tuple[str, str]]:
+    """The runs that were told to wait no longer, and what for."""
+    db.session.rollback()
+    table = "notifications" if db.engine.dialect.name == "sqlite" else "dbos.notifications"
+    found = db.session.execute(text(f"SELECT destination_uuid, topic FROM {table}")).all()
+    db.session.rollback()
+    return [(row[0], row[1]) for row in found]
+
+
+def in_the_way(world: World, ask: Callable[[], None]) -> None:
+    """`ask` waits, in a thread of its own, for the transaction that is open here, and goes on when it is committed."""
+
+    def with_the_portal() -> None:
+        with world.app.app_context():
+            ask()
+
+    thread = threading.Thread(target=with_the_portal)
+    thread.start()
+    thread.join(0.7)
+    assert thread.is_alive(), "it must wait for what is about to be said"
+    db.session.commit()
+    thread.join(20)
+
+
 def account(world: World) -> dict[str, Any]:
     """The steps of the signed receipt, by name."""
     world.work()
@@ -111,6 +139,48 @@ def test_who_asked_and_why_is_kept(hanging: World) -> None:
     assert said == ["Sam Sorel tries the step “End notifications” again. Reason: They let us in again"]
 
 
+@pytest.fixture
+def hub(hanging: World) -> Iterator[Hub]:
+    """Where the pages of another process hear what is told."""
+    hub = Hub(limit=5, listen=ears.for_database(hanging.app.extensions["settings"].database_url))
+    yield hub
+    hub.end()
+
+
+def test_the_run_is_woken_and_the_person_s_pages_look_again(hanging: World, hub: Hub) -> None:
+    row = hanging.disconnection()
+    row_id, wanted, told = row.id, f"live-disconnection-{row.id}", set[str]()
+    stream, until = hub.open([live.member(row.member_id)], hub.position()), time.monotonic() + 20
+    db.session.rollback()
+    assert stream is not None
+    while LOOK_AGAIN not in told and time.monotonic() < until:
+        told |= {event.what for _, event in stream.wait(0.1)}
+    with pytest.raises(Refused):
+        retry(hanging, "erase_tokens")
+    assert woken() == []
+    retry(hanging, "end_notifications")
+    assert woken() == [(row_id, disconnect.ERASE_NOW)], "it may be waiting for an hour from now"
+    while wanted not in told and time.monotonic() < until:
+        told |= {event.what for _, event in stream.wait(0.1)}
+    assert wanted in told
+
+
+def test_without_a_reason_nothing_is_tried(hanging: World) -> None:
+    with pytest.raises(Refused, match="give a reason"):
+        retry(hanging, "end_notifications", reason="")
+    assert (step("end_notifications").outcome, step("end_notifications").again_at) == ("Expires", None)
+    assert woken() == []
+
+
+def test_beside_another_s_conversation_nothing_of_theirs_is_tried(hanging: World) -> None:
+    row_id, bob = hanging.disconnection().id, select(Member.id).where(Member.email == "bob@northwind.example")
+    for person in (Person(member_id=db.session.scalars(bob).one()), Person(visitor="somebody")):
+        at = start(person, Message("Hello."), reply_to="a@b.c", page="/", article="", situation={})
+        with pytest.raises(Refused, match="not one of theirs"):
+            desk.retry_step(at, row_id, "end_notifications", sam(), "By mistake")
+    assert step("end_notifications").outcome == "Expires"
+
+
 def test_the_run_goes_back_before_it_goes_on(hanging: World) -> None:
     retry(hanging, "end_notifications")
     assert try_(hanging, "try_the_old_token") == -2, "the position of the step that is asked for"
@@ -130,18 +200,35 @@ def test_a_request_under_way_is_waited_for_by_the_erasure(hanging: World) -> Non
     again.ask(row, "end_notifications", sam(), "In time")
     db.session.flush()
     found: list[float | None] = []
-
-    def run() -> None:
-        with hanging.app.app_context():
-            found.append(attempt("erase_tokens", row_id))
-
-    run_thread = threading.Thread(target=run)
-    run_thread.start()
-    run_thread.join(0.7)
-    assert run_thread.is_alive(), "the erasure must wait for what support is about to say"
-    db.session.commit()
-    run_thread.join(20)
+    in_the_way(hanging, lambda: found.append(attempt("erase_tokens", row_id)))
     assert found == [-2]
+
+
+@pytest.mark.parametrize(("by", "why"), [("the run", "are being erased"), ("the person", "erase at once")])
+def test_what_was_said_a_moment_earlier_counts_though_a_page_read_before(hanging: World, by: str, why: str) -> None:
+    """The other way round: support's request waits for whoever holds the steps, and looks at them anew."""
+    row_id, conversation_id = hanging.disconnection().id, db.session.scalars(select(Conversation.id)).one()
+    db.session.rollback()
+    db.session.scalars(select(DisconnectionStep).with_for_update()).all()
+    if by == "the run":
+        begun = update(DisconnectionStep).where(DisconnectionStep.name == "erase_tokens")
+        db.session.execute(begun.values(started_at=clock.now()))
+    else:
+        db.session.execute(update(Disconnection).values(erase_now_at=clock.now()))
+    said: list[str] = []
+
+    def ask() -> None:
+        row = db.session.get_one(Disconnection, row_id)
+        assert again.choices(row) or db.engine.dialect.name == "sqlite", "SQLite lets nobody look before"
+        try:
+            desk.retry_step(conversation_id, row_id, "end_notifications", sam(), "Too late")
+        except Refused as refused:
+            said.append(str(refused))
+
+    in_the_way(hanging, ask)
+    assert why in " ".join(said)
+    assert step("end_notifications").outcome == "Expires"
+    assert woken() == []
 
 
 def test_once_the_erasure_has_begun_it_is_too_late(hanging: World) -> None:
