@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import select, update
 
 from portal import clock
 from portal.db import db
-from portal.models import Disconnection, Member
+from portal.models import Activity, Disconnection, Member
 from tests.world import Visitor, World
 
 ADELE = "adele@contoso.example"
@@ -55,6 +56,20 @@ def found() -> str | None:
 def test_it_works(ended: Visitor) -> None:
     ended.press("I have done this")
     assert "You told us" in ended.soup.get_text(" ", strip=True)
+
+
+def test_who_says_it_and_when_is_noted_once(ended: Visitor, world: World) -> None:
+    """Another tab still shows the button: what was said first stays."""
+    first = clock.now() - timedelta(days=1)
+    path, row = f"/disconnections/{world.disconnection().id}/done", world.disconnection()
+    whose = (row.member_id, row.connection_id)
+    assert ended.post(path).status_code == 303
+    db.session.execute(update(Disconnection).values(said_done_at=first))
+    db.session.commit()
+    assert ended.post(path).status_code == 303
+    assert world.disconnection().said_done_at == first
+    said = select(Activity.member_id, Activity.connection_id).where(Activity.event == "connection:consent:said_done")
+    assert [tuple(each) for each in db.session.execute(said)] == [whose]
 
 
 def test_checking_finds_consent_that_still_stands(ended: Visitor, world: World) -> None:
