@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal import clock
 from portal.db import db, new_id
@@ -88,6 +88,28 @@ def test_a_queue_too_long_to_be_shown_keeps_who_has_waited_longest(
         asks(Person(member(ALICE).id), f"{number}", hours_ago=number)
     assert shown(queue.WAITING) == ["3", "2"]
     assert queue.waiting() == 4
+
+
+def test_only_what_the_person_wrote_waits_to_be_read(both: World) -> None:
+    """Neither a colleague's answer or note, nor what the desk did, however far anybody has read."""
+
+    def unread() -> int:
+        (row,) = queue.look(queue.ALL, sam_id)
+        db.session.rollback()
+        return row.unread
+
+    alice_id, sam_id = member(ALICE).id, member(SAM).id
+    at = asks(Person(alice_id), "It hangs.")
+    conversation.say(at, Message("Still.", new_id()), author_id=alice_id)
+    assert unread() == 2
+    conversation.say(at, Message("A note.", new_id()), author_id=sam_id, by_support=True, note=True)
+    assert unread() == 2
+    conversation.say(at, Message("Try it again.", new_id()), author_id=sam_id, by_support=True)
+    desk.close(at, member(SAM))
+    assert unread() == 0
+    db.session.execute(update(Conversation).values(support_read=0))
+    db.session.commit()
+    assert unread() == 2
 
 
 @pytest.mark.parametrize(
