@@ -43,7 +43,7 @@ def ensure(connection_id: str, epoch: int, provider: base.Provider) -> None:
             _settle(connection_id, epoch, provider, row.id, still_open=intent.is_open(row.expires_at - LIFE))
         elif row.renew_at <= now:
             _renew(connection_id, epoch, provider, row.provider_id)
-    except (base.Rejected, base.Busy, base.Unreachable) as error:
+    except (base.Rejected, base.Busy, base.Gone, base.Unreachable) as error:
         logger.warning("no subscription for %s: %s %s", connection_id, type(error).__name__, error.request_id)
 
 

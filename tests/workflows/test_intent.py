@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from portal.db import db
 from portal.models import Calendar, Meeting, Placement, Receipt, Subscription
@@ -182,16 +182,6 @@ def test_while_it_may_still_come_the_disconnection_waits(both: World, monkeypatc
     assert (ended.outcome, ended.count) == ("Done", 0)
 
 
-def test_a_definite_no_leaves_no_intent(both: World) -> None:
-    connection_id, epoch = unsubscribed(both)
-    for status, code in ((400, "InvalidRequest"), (403, "ExtensionError"), (429, "TooManyRequests")):
-        both.microsoft.breaks("status", "subscriptions", status=status, code=code, times=1)
-        subscribe.ensure(connection_id, epoch, parts().providers["outlook-calendar"])
-        assert db.session.scalar(select(func.count()).select_from(Subscription)) == 0, status
-        db.session.rollback()
-        both.microsoft.mend()
-
-
 def test_one_that_nobody_knows_stands_in_no_ones_way(both: World) -> None:
     """Left behind by a disconnection that could not ask: Microsoft would refuse a new one for up to two days."""
     both.connected()
@@ -302,19 +292,3 @@ def test_one_that_was_never_written_is_not_told(both: World, monkeypatch: pytest
     ended = step(end(both, remove=True), "remove_our_meetings")
     assert (ended["outcome"], ended["count"]) == ("Done", 0)
     assert "had written no meeting" in ended["detail"]
-
-
-def test_a_meeting_that_was_refused_leaves_no_intent(both: World) -> None:
-    both.connected()
-    connection = both.connection()
-    connection_id, epoch = connection.id, connection.epoch
-    calendar_id = db.session.scalars(select(Calendar.id).where(Calendar.is_default)).one()
-    db.session.rollback()
-    push.choose(connection_id, epoch, calendar_id)
-    both.microsoft.breaks("throttle", "events", times=None)
-    again(both)
-    assert placed() == []
-    both.microsoft.mend()
-    both.microsoft.desk("POST", "faults", kind="drop", method="POST", path="/v1.0/me/*events", times=None)
-    again(both)
-    assert placed() == [None], "nobody can know whether it was written"
