@@ -189,8 +189,8 @@ GRAPH_ERRORS: dict[tuple[int, str], str] = {
     (404, "MailboxNotSupportedForRESTAPI"): "no_mailbox",
     (404, "MailboxNotHostedInExchangeOnline"): "no_mailbox",
     (409, "Conflict"): "Rejected",
-    (410, "resyncRequired"): "LinkSpent",
-    (400, "syncStateNotFound"): "LinkSpent",
+    (410, "resyncRequired"): "Rejected",  # a list is no link to changes
+    (400, "syncStateNotFound"): "Rejected",
     (412, "ErrorIrresolvableConflict"): "Rejected",
     (429, "TooManyRequests"): "Busy",
     (429, "ApplicationThrottled"): "Busy",

@@ -50,7 +50,7 @@ def test_each_graph_error_comes_to_what_the_table_says(row: list[str]) -> None:
     status, (code, *challenge) = int(row[0]), re.findall(r"`(\w+)`", row[1])
     header = f'Bearer error="{challenge[0]}"' if challenge else ""
     body = {"error": {"code": code, "message": "x"}}
-    found = graph_error(status, body, challenge=header, retry_after=None, request_id="")
+    found = graph_error(status, body, challenge=header, retry_after=None, request_id="", changes="spent" in row[2])
     assert outcome(found) == row[3]
 
 

@@ -63,11 +63,6 @@ def test_it_works(provider: OutlookProvider, fake: Fake) -> None:
         (404, told("itemNotFound"), Gone),
         (404, told("SomethingNew"), Gone),
         (409, told("Conflict"), Rejected),
-        (410, told("resyncRequired"), LinkSpent),
-        (410, b"", LinkSpent),
-        (400, told("syncStateNotFound"), LinkSpent),
-        (404, told("SyncStateNotFound"), LinkSpent),
-        (400, told("badRequest", "resyncRequired"), LinkSpent),
         (412, told("ErrorIrresolvableConflict"), Rejected),
         (429, told("TooManyRequests"), Busy),
         (429, told("ApplicationThrottled"), Busy),
@@ -141,8 +136,31 @@ def test_the_wait_is_read_in_every_form(
 
 
 def test_the_spelling_of_the_schema_is_understood_too(provider: OutlookProvider, fake: Fake) -> None:
-    body = {"error": {"code": "x", "message": "y", "innererror": {"code": "resyncRequired"}}}
-    assert type(meet(provider, fake, 400, body)) is LinkSpent
+    body = {"error": {"code": "x", "message": "y", "innererror": {"code": "applicationThrottled"}}}
+    assert type(meet(provider, fake, 400, body)) is Busy
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "elsewhere"),
+    [
+        (410, told("resyncRequired"), Rejected),
+        (410, b"", Unreachable),
+        (400, told("syncStateNotFound"), Rejected),
+        (404, told("SyncStateNotFound"), Gone),
+        (400, told("badRequest", "resyncRequired"), Rejected),
+    ],
+)
+def test_only_a_link_to_changes_can_be_spent(
+    provider: OutlookProvider, fake: Fake, status: int, body: Any, elsewhere: type[ProviderError]
+) -> None:
+    """A receipt must not say that Microsoft asks for a full sync, when all that was asked for was a list."""
+    assert type(meet(provider, fake, status, body)) is elsewhere
+    fake.on("GET /v1.0/delta", (status, body, {}))
+    fake.on("GET /v1.0/me/calendars/c1/calendarView/delta", (status, body, {}))
+    with pytest.raises(LinkSpent):
+        provider.next_changes("access-1", f"{fake.url}/v1.0/delta?$deltatoken=1")
+    with pytest.raises(LinkSpent):
+        provider.first_changes("access-1", "c1", NOW, NOW)
 
 
 def test_a_spent_link_asks_for_a_full_round(provider: OutlookProvider, fake: Fake) -> None:

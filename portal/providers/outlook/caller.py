@@ -38,9 +38,9 @@ class Caller:
     _gates: WeakValueDictionary[bytes, Gate] = field(default_factory=WeakValueDictionary, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def get(self, access_token: str, address: str, name: str) -> Json:
-        """GET and read an object. `address` is a path, or a link that Graph gave us."""
-        return read_object(self.call(access_token, "GET", address, name))
+    def get(self, access_token: str, address: str, name: str, *, changes: bool = False) -> Json:
+        """GET and read an object. `address` is a path, or a link that Graph gave us, perhaps one to `changes`."""
+        return read_object(self.call(access_token, "GET", address, name, changes=changes))
 
     def call(
         self,
@@ -50,6 +50,8 @@ class Caller:
         name: str,
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        changes: bool = False,
     ) -> requests.Response:
         """Send one call and raise for every answer that is not a success."""
         url = self._url(address)
@@ -75,6 +77,7 @@ class Caller:
                 retry_after=retry_after(response, self.line.now()),
                 request_id=request_id(response),
                 method=method,
+                changes=changes,
             )
         return response
 

@@ -44,12 +44,12 @@ def first_changes(caller: Caller, access_token: str, calendar_id: str, starts: d
     """
     window = urlencode({"startDateTime": _utc(starts), "endDateTime": _utc(ends)})
     path = f"/v1.0/me/calendars/{_segment(calendar_id)}/calendarView/delta?{window}"
-    return _changes(caller, access_token, caller.get(access_token, path, "first changes"))
+    return _changes(caller, access_token, caller.get(access_token, path, "first changes", changes=True))
 
 
 def next_changes(caller: Caller, access_token: str, link: str) -> Changes:
     """Follow a nextLink or deltaLink as it is. https://learn.microsoft.com/graph/delta-query-events"""
-    return _changes(caller, access_token, caller.get(access_token, link, "next changes"))
+    return _changes(caller, access_token, caller.get(access_token, link, "next changes", changes=True))
 
 
 def series(caller: Caller, access_token: str, event_id: str) -> Mapping[str, Any]:

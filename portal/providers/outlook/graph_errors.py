@@ -40,12 +40,13 @@ def graph_error(
     retry_after: float | None,
     request_id: str,
     method: str = "GET",
+    changes: bool = False,
 ) -> ProviderError:
     """The error for an answer that is not a success.
 
     A 4xx whose body is not Graph's error object did not come from Graph (a proxy, a wrong address): no usable answer,
-    and in particular no proof that something is gone. A delta link is read, never written to: 410 to anything but a
-    GET is about the thing itself.
+    and in particular no proof that something is gone. Only what asks for `changes` can be told that its link is spent:
+    410 to a DELETE is about the thing itself, and 410 to any other question is a refusal.
     """
     code = innermost(body)
     if code in CLAIMS or (status == 401 and re.search(r'error\s*=\s*"?insufficient_claims', challenge)):
@@ -58,13 +59,13 @@ def graph_error(
         return AccessExpired(request_id=request_id)
     if code in NO_MAILBOX:
         return AccessEnded(AccessReason.NO_MAILBOX, request_id=request_id)
-    if method == "GET" and (status == 410 or code in SPENT):
+    if changes and (status == 410 or code in SPENT):
         return LinkSpent(request_id=request_id)
     if code is None:
         return Unreachable(retry_after=retry_after, request_id=request_id)
     if status == 403 and code in DENIED:
         return AccessEnded(AccessReason.SCOPE_MISSING, request_id=request_id)
-    if status in {404, 410}:
+    if status == 404 or (status == 410 and method != "GET"):
         return Gone(request_id=request_id)
     return Rejected(request_id=request_id)
 
