@@ -16,6 +16,8 @@ from portal.workflows import at_once, intent
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, count_of, shut_out
 
+AT_ONCE = 500  # placements forgotten with one statement
+
 
 def remove_our_meetings(work: Work) -> Ended:
     """Leave or remove our meetings.
@@ -32,7 +34,7 @@ def remove_our_meetings(work: Work) -> Ended:
     provider, kept = work.provider(), set[str]()
 
     def remove_them(access: str) -> None:
-        request_ids: list[str] = []
+        request_ids, removed = list[str](), list[str]()
 
         def remove(event_id: str) -> None:
             try:
@@ -44,9 +46,10 @@ def remove_our_meetings(work: Work) -> Ended:
             else:
                 request_ids.append(request_id)
                 left.discard(event_id)
+                removed.append(event_id)
 
         trouble = at_once.for_each(left - kept, remove, is_over=work.is_over)
-        _note_removed(work, left, request_ids)
+        _note_removed(work, removed, request_ids)
         if trouble is not None:
             raise trouble
 
@@ -167,15 +170,14 @@ def _still(left: set[str], unknown: int) -> str:
     return f"{stayed} {perhaps}" if left and unknown else perhaps if unknown else stayed
 
 
-def _note_removed(work: Work, left: set[str], request_ids: list[str]) -> None:
-    """Keep the map true to what is still there, so that a repeated try asks only for the rest."""
+def _note_removed(work: Work, removed: list[str], request_ids: list[str]) -> None:
+    """Keep the map true to what is still there, so that a repeated try asks only for the rest.
+
+    In portions: a database takes so many parameters at a time, and no more.
+    """
     row = work.row()
     with writing(row.connection_id, row.epoch, DISCONNECTING):
-        db.session.execute(
-            delete(Placement).where(
-                Placement.connection_id == row.connection_id,
-                Placement.provider_id.is_not(None),
-                Placement.provider_id.not_in(left),
-            )
-        )
+        for start in range(0, len(removed), AT_ONCE):
+            gone = Placement.provider_id.in_(removed[start : start + AT_ONCE])
+            db.session.execute(delete(Placement).where(Placement.connection_id == row.connection_id, gone))
         work.note_requests(remove_our_meetings.__name__, request_ids)

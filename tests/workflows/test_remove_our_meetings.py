@@ -1,0 +1,94 @@
+"""Our meetings in a calendar, one by one or very many: what is gone is forgotten, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select, text
+
+from portal.db import db
+from portal.models import Calendar, DisconnectionStep, Placement
+from portal.workflows import carry_out, disconnect, push, remove_our_meetings, sync
+from tests.world import World
+
+MANY = 66_000  # PostgreSQL takes 65,535 parameters with a statement
+
+SEED = """
+INSERT INTO meetings (id, business_id, organizer_id, title, place, starts_at, ends_at)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :many)
+SELECT 'many-' || i, m.business_id, m.organizer_id, 'One of many', '', m.starts_at, m.ends_at
+FROM n CROSS JOIN (SELECT * FROM meetings LIMIT 1) m
+"""
+PLACE = """
+INSERT INTO placements (id, connection_id, meeting_id, provider_id, written_at)
+SELECT m.id, c.id, m.id, 'event-' || m.id, c.created_at
+FROM meetings m CROSS JOIN connections c WHERE m.title = 'One of many'
+"""
+
+
+def begin(world: World) -> str:
+    connection = world.connection()
+    row = disconnect.begin(connection.id, connection.member_id, remove_meetings=True)
+    assert row is not None
+    disconnection_id = row.id
+    db.session.rollback()
+    return disconnection_id
+
+
+def step() -> DisconnectionStep:
+    return db.session.scalars(select(DisconnectionStep).where(DisconnectionStep.name == "remove_our_meetings")).one()
+
+
+def placed() -> int:
+    number = db.session.scalar(select(func.count()).select_from(Placement)) or 0
+    db.session.rollback()
+    return number
+
+
+def written(world: World) -> int:
+    """Alice is connected, and our meetings stand in her calendar; how many."""
+    world.connected()
+    connection = world.connection()
+    connection_id, epoch = connection.id, connection.epoch
+    calendar = db.session.scalars(select(Calendar.id).where(Calendar.is_default)).one()
+    db.session.rollback()
+    push.choose(connection_id, epoch, calendar)
+    assert sync.want(connection_id)
+    world.work()
+    number = placed()
+    assert number > 1
+    return number
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+def test_it_works(both: World, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """In as many portions as it takes."""
+    monkeypatch.setattr(remove_our_meetings, "AT_ONCE", at_once)
+    number = written(both)
+    assert carry_out.attempt("remove_our_meetings", begin(both)) is None
+    assert placed() == 0
+    assert (step().outcome, step().count) == ("Done", number)
+
+
+def test_very_many_are_no_more_than_a_database_takes(both: World) -> None:
+    """Two are answered for, then Microsoft is not there: the map keeps the others."""
+    both.connected()
+    db.session.execute(Placement.__table__.delete())
+    db.session.execute(text(SEED), {"many": MANY})
+    db.session.execute(text(PLACE))
+    db.session.commit()
+    assert placed() == MANY
+    disconnection_id = begin(both)
+    both.microsoft.breaks("status", "events", status=503, skip=2, times=None)
+    assert carry_out.attempt("remove_our_meetings", disconnection_id) is not None
+    assert step().trouble == "Microsoft is not answering."
+    assert placed() == MANY - 2
+
+
+def test_what_was_found_meanwhile_is_not_forgotten(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A twin of the run finds a meeting whose answer was lost, after this one read which it has to remove."""
+    written(both)
+    found = db.session.scalars(select(Placement.provider_id)).first()
+    disconnection_id, look = begin(both), remove_our_meetings._left
+    monkeypatch.setattr(remove_our_meetings, "_left", lambda connection_id: look(connection_id) - {found})
+    assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
+    assert db.session.scalars(select(Placement.provider_id)).all() == [found]
