@@ -15,8 +15,8 @@ class Subscription(Base):
 
     The id is part of the address that the vendor calls, so that ours can be told from one another without an answer.
     The client state is a shared secret that every notification must carry, so it is sealed. It is None of one that we
-    did not know before a disconnection found it; `ended_at` is when a disconnection deleted it at the vendor, kept
-    until all of them are.
+    did not know before a disconnection found it; `ended_at` is when a disconnection deleted it at the vendor, or its
+    own end (`expires_at`) where it was over by then. That is kept until all of them are gone.
     """
 
     __tablename__ = "subscriptions"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from portal import clock
 from portal.db import db
@@ -19,6 +19,7 @@ from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, at, count_of, shut_out
 from portal.workflows.subscribe import LIFE
 
+LEFT_FOR_OTHERS = "Another connection here uses the same mailbox; its subscription at Microsoft was left for it."
 THROWN_AWAY = "What it sends until then is thrown away."
 
 _NO_ANSWER = Subscription.provider_id.is_(None)
@@ -32,43 +33,58 @@ def end_notifications(work: Work) -> Ended:
     late.remember(work)
     connection_id = work.row().connection_id
     known = _known(connection_id)
-    provider, deleted, request_ids = work.provider(), set[str](), list[str]()
+    provider, request_ids = work.provider(), list[str]()
+    lapsed: dict[str, bool] = {}  # of each that is no more: whether it had ended by itself
+    for_others: set[str] = set()
 
     def end_them(access: str) -> None:
         found = subscribe.ours(provider.subscriptions(access))
         for mark in subscribe.relied_on_by_others(connection_id, found):
-            del found[mark]
+            for_others.add(found.pop(mark).id)
         _note_found(work, found)
+        there = {each.id for each in found.values()}
 
         def end(subscription_id: str) -> None:
+            was_over = subscription_id not in there and known[subscription_id] <= clock.now()
             try:
                 request_ids.append(provider.unsubscribe(access, subscription_id))
+                lapsed[subscription_id] = False
             except Gone as gone:
                 request_ids.append(gone.request_id)
-            deleted.add(subscription_id)
+                lapsed[subscription_id] = was_over
 
-        doomed = {each.id for each in found.values()} | known.keys()
-        trouble = at_once.for_each(sorted(doomed - deleted), end, is_over=work.is_over)
+        trouble = at_once.for_each(sorted((there | known.keys()) - lapsed.keys()), end, is_over=work.is_over)
         if trouble is not None:
-            _note_deleted(work, deleted, request_ids)
+            _note_ended(work, lapsed, request_ids)
             raise trouble
 
     try:
         work.with_access(end_them)
-    except AccessEnded as ended:
-        return _lapsing(work, ended)
+    except AccessEnded as shut:
+        return _lapsing(work, shut)
     if any(intent.is_open(ends - LIFE) for ends in _unanswered(connection_id)):
         raise intent.StillOpen
     row = work.row()
     with writing(row.connection_id, row.epoch, DISCONNECTING):
-        # What an earlier try deleted counts too, and once: the vendor may still have listed it for this one.
-        earlier = select(Subscription.provider_id).where(Subscription.connection_id == connection_id)
-        deleted.update(each for each in db.session.scalars(earlier.where(Subscription.ended_at.is_not(None))) if each)
+        # What an earlier try ended counts too, and once: the vendor may still have listed it for this one.
+        lapsed |= _ended_before(connection_id)
         db.session.execute(delete(Subscription).where(Subscription.connection_id == connection_id))
-    ids = [each for each in request_ids if each]
-    if not deleted:
-        return Ended(DONE, "Microsoft held no subscription of ours.", 0, ids)
-    return Ended(DONE, f"{count_of(len(deleted), 'subscription')} deleted at Microsoft.", len(deleted), ids)
+    by_themselves = sum(lapsed.values())
+    deleted = len(lapsed) - by_themselves
+    told = [f"{count_of(deleted, 'subscription')} deleted at Microsoft."] if deleted else []
+    if by_themselves:
+        told.append(_lapsed(by_themselves, alone=not deleted))
+    if for_others:
+        told.append(LEFT_FOR_OTHERS)
+    detail = " ".join(told) or "Microsoft held no subscription of ours."
+    return Ended(DONE, detail, deleted, [each for each in request_ids if each])
+
+
+def _lapsed(number: int, *, alone: bool) -> str:
+    """What the vendor had not any more when we came to delete it, and did not have to have."""
+    if number == 1:
+        return "Our subscription at Microsoft had ended by itself." if alone else "1 had ended by itself."
+    return f"{number} {'subscriptions of ours ' if alone else ''}had ended by themselves."
 
 
 def _note_found(work: Work, found: dict[str, HeldThere]) -> None:
@@ -100,18 +116,27 @@ def _note_found(work: Work, found: dict[str, HeldThere]) -> None:
                 )
 
 
-def _note_deleted(work: Work, deleted: set[str], request_ids: list[str]) -> None:
+def _note_ended(work: Work, lapsed: dict[str, bool], request_ids: list[str]) -> None:
     """Keep what this try did, although it did not do all."""
     row = work.row()
     connection_id, epoch = row.connection_id, row.epoch
     db.session.rollback()
-    if not deleted:
+    if not lapsed:
         return
     with writing(connection_id, epoch, DISCONNECTING):
-        these = Subscription.connection_id == connection_id, Subscription.provider_id.in_(deleted)
-        db.session.execute(update(Subscription).where(*these).values(ended_at=clock.now()))
+        for subscription_id, by_itself in lapsed.items():
+            this = Subscription.connection_id == connection_id, Subscription.provider_id == subscription_id
+            ended_at = Subscription.expires_at if by_itself else clock.now()
+            db.session.execute(update(Subscription).where(*this).values(ended_at=ended_at))
         work.note_requests(end_notifications.__name__, request_ids)
     request_ids.clear()
+
+
+def _ended_before(connection_id: str) -> dict[str, bool]:
+    """The vendor's ids of what earlier tries ended, and whether it had ended by itself."""
+    asked = select(Subscription).where(Subscription.connection_id == connection_id)
+    rows = db.session.scalars(asked.where(Subscription.ended_at.is_not(None)))
+    return {row.provider_id: row.ended_at == row.expires_at for row in rows if row.provider_id is not None}
 
 
 def _known(connection_id: str) -> dict[str, datetime]:
@@ -123,11 +148,13 @@ def _known(connection_id: str) -> dict[str, datetime]:
 
 
 def _gone(connection_id: str) -> str:
-    """What earlier tries deleted, in words with a space behind them, or ""; the short read is over."""
-    asked = select(func.count()).where(Subscription.connection_id == connection_id)
-    number = db.session.scalar(asked.where(Subscription.ended_at.is_not(None))) or 0
+    """What earlier tries ended, in words with a space behind them, or ""; the short read is over."""
+    before = _ended_before(connection_id)
     db.session.rollback()
-    return f"{count_of(number, 'subscription')} of ours {'was' if number == 1 else 'were'} deleted. " if number else ""
+    lapsed = sum(before.values())
+    deleted = len(before) - lapsed
+    told = f"{count_of(deleted, 'subscription')} of ours {'was' if deleted == 1 else 'were'} deleted. "
+    return f"{told if deleted else ''}{f'{_lapsed(lapsed, alone=not deleted)} ' if lapsed else ''}"
 
 
 def _unanswered(connection_id: str) -> list[datetime]:

@@ -1,0 +1,177 @@
+"""What the receipt says of our subscriptions: deleted by us, ended by themselves, or left for somebody else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from portal import clock
+from portal.db import db
+from portal.models import Connection, DisconnectionStep, Member, Subscription
+from portal.parts import parts
+from portal.providers import base
+from portal.workflows import at_once, carry_out, disconnect, subscribe
+from tests.world import World
+
+ADELE = "adele@contoso.example"
+
+
+def begin(email: str = "alice@northwind.example") -> str:
+    """Somebody leaves; the disconnection's id."""
+    db.session.rollback()
+    whose = select(Connection).join(Member, Member.id == Connection.member_id).where(Member.email == email)
+    connection = db.session.scalars(whose).one()
+    row = disconnect.begin(connection.id, connection.member_id)
+    assert row is not None
+    disconnection_id = row.id
+    db.session.rollback()
+    return disconnection_id
+
+
+def tried(disconnection_id: str) -> DisconnectionStep:
+    """The step after one more try."""
+    carry_out.attempt("end_notifications", disconnection_id)
+    this = DisconnectionStep.disconnection_id == disconnection_id, DisconnectionStep.name == "end_notifications"
+    return db.session.scalars(select(DisconnectionStep).where(*this)).one()
+
+
+def long_over() -> None:
+    """Nobody renewed it, say because syncing stood still for days."""
+    past = clock.now() - timedelta(hours=3)
+    db.session.execute(update(Subscription).values(expires_at=past, renew_at=past - timedelta(days=1)))
+    db.session.commit()
+
+
+def forgotten_by_microsoft(world: World) -> None:
+    """The sandbox drops its subscriptions to the mailbox when the person changes their password; tokens survive."""
+    world.microsoft.desk("POST", f"accounts/{ADELE}/password", by="person")
+    assert world.microsoft.holds(ADELE)["subscriptions"] == []
+
+
+def test_it_works(both: World) -> None:
+    both.connected()
+    step = tried(begin())
+    assert (step.outcome, step.count, step.detail) == ("Done", 1, "1 subscription deleted at Microsoft.")
+    assert both.microsoft.holds(ADELE)["subscriptions"] == []
+
+
+def test_one_that_had_ended_by_itself_is_not_told_as_deleted(both: World) -> None:
+    both.connected()
+    forgotten_by_microsoft(both)
+    long_over()
+    step = tried(begin())
+    assert (step.outcome, step.count) == ("Done", 0)
+    assert step.detail == "Our subscription at Microsoft had ended by itself."
+    assert len(step.request_ids) == 1, "Microsoft's word for it"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_one_that_lived_longer_than_we_knew_is_told_as_deleted(
+    both: World, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    """The answer to a renewal was lost. Whether Microsoft's list names it or not, its deletion is proof enough."""
+    both.connected()
+    long_over()
+    if not listed:
+        monkeypatch.setattr(parts().providers["outlook-calendar"], "subscriptions", lambda _access: [])
+    step = tried(begin())
+    assert (step.count, step.detail) == (1, "1 subscription deleted at Microsoft.")
+    assert both.microsoft.holds(ADELE)["subscriptions"] == []
+
+
+def two_more(monkeypatch: pytest.MonkeyPatch, refused: list[str]) -> None:
+    """Microsoft lists a second one of ours besides, which it deletes; of a third it knows nothing, as it should."""
+    provider = parts().providers["outlook-calendar"]
+    real = provider.unsubscribe
+
+    def unsubscribe(access: str, subscription_id: str) -> str:
+        if subscription_id in refused:
+            refused.remove(subscription_id)
+            raise base.Busy(request_id="busy")
+        return "request second" if subscription_id == "second" else real(access, subscription_id)
+
+    second = base.Subscription("second", "", subscribe.address("m2"), clock.now() + timedelta(hours=5))
+    monkeypatch.setattr(provider, "unsubscribe", unsubscribe)
+    monkeypatch.setattr(provider, "subscriptions", lambda _access: [second])
+
+
+def test_both_kinds_are_counted_apart(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    both.connected()
+    forgotten_by_microsoft(both)
+    long_over()
+    two_more(monkeypatch, [])
+    step = tried(begin())
+    assert (step.outcome, step.count) == ("Done", 1)
+    assert step.detail == "1 subscription deleted at Microsoft. 1 had ended by itself."
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_they_are_still_counted_apart_after_another_try(
+    both: World, monkeypatch: pytest.MonkeyPatch, in_time: bool
+) -> None:
+    """The first try found the one to be over, and the other was not deleted: in the second, or never."""
+    both.connected()
+    forgotten_by_microsoft(both)
+    long_over()
+    monkeypatch.setattr(at_once, "AT_ONCE", 1)  # in the order of their names, and "second" comes after every id
+    two_more(monkeypatch, ["second"])
+    disconnection_id = begin()
+    assert tried(disconnection_id).outcome is None
+    db.session.rollback()
+    ended = db.session.scalars(select(Subscription.ended_at).where(Subscription.ended_at.is_not(None))).all()
+    assert len(ended) == 1
+    db.session.rollback()
+    if not in_time:
+        two_more(monkeypatch, ["second"])
+        disconnect.erase_now(disconnection_id)
+    step = tried(disconnection_id)
+    if in_time:
+        assert (step.outcome, step.count) == ("Done", 1)
+        assert step.detail == "1 subscription deleted at Microsoft. 1 had ended by itself."
+    else:
+        assert (step.outcome, step.count) == ("Expires", 1)
+        assert "Our subscription at Microsoft had ended by itself. We have no word that the other one" in step.detail
+
+
+# --- two people, one mailbox ------------------------------------------------------------------------------------------
+
+
+def test_who_leaves_a_shared_mailbox_first_is_told_what_was_left(both: World) -> None:
+    """Microsoft keeps one subscription per application and mailbox: it is Bob's, and Alice's receipt says nobody's."""
+    both.connected("bob@northwind.example")
+    both.connected("alice@northwind.example")
+    assert len(both.microsoft.holds(ADELE)["subscriptions"]) == 1
+    step = tried(begin())
+    assert (step.outcome, step.count) == ("Done", 0)
+    assert step.detail == (
+        "Another connection here uses the same mailbox; its subscription at Microsoft was left for it."
+    )
+    assert len(both.microsoft.holds(ADELE)["subscriptions"]) == 1
+    last = tried(begin("bob@northwind.example"))
+    assert (last.outcome, last.count, last.detail) == ("Done", 1, "1 subscription deleted at Microsoft.")
+    assert both.microsoft.holds(ADELE)["subscriptions"] == []
+
+
+def test_what_was_left_is_told_beside_what_was_deleted(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    both.connected("bob@northwind.example")
+    both.connected("alice@northwind.example")
+    provider = parts().providers["outlook-calendar"]
+    real, delete = provider.subscriptions, provider.unsubscribe
+    stray = base.Subscription("stray", "", subscribe.address("nobody-s"), clock.now() + timedelta(hours=5))
+    monkeypatch.setattr(provider, "subscriptions", lambda access: [*real(access), stray])
+    monkeypatch.setattr(provider, "unsubscribe", lambda access, name: "r" if name == "stray" else delete(access, name))
+    step = tried(begin())
+    assert (step.outcome, step.count) == ("Done", 1)
+    assert step.detail.startswith("1 subscription deleted at Microsoft. Another connection here uses the same mailbox;")
+    assert len(both.microsoft.holds(ADELE)["subscriptions"]) == 1
+
+
+def test_where_nothing_is_there_nothing_is_told(both: World) -> None:
+    both.connected()
+    forgotten_by_microsoft(both)
+    db.session.execute(Subscription.__table__.delete())
+    db.session.commit()
+    step = tried(begin())
+    assert (step.outcome, step.count, step.detail) == ("Done", 0, "Microsoft held no subscription of ours.")
