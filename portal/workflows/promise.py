@@ -87,7 +87,7 @@ class Work:
         row = self.row()
         connection_id, epoch = row.connection_id, row.epoch
         db.session.rollback()
-        tokens.with_access(connection_id, epoch, call, states=(DISCONNECTING,))
+        tokens.with_access(connection_id, epoch, call, states=(DISCONNECTING,), is_over=self.is_over)
 
 
 Promise = Callable[[Work], Ended]

@@ -18,6 +18,7 @@ from portal.parts import parts
 from portal.providers.base import AccessEnded, AccessExpired, AccessReason, Provider, ProviderError, Tokens, Unreachable
 from portal.vault import CannotOpen, KeysAway
 from portal.workflows import counters
+from portal.workflows.at_once import TimeIsUp
 from portal.workflows.epoch import Fenced, writing
 
 logger = logging.getLogger("portal.tokens")
@@ -77,24 +78,39 @@ def tell(connection_id: str, lapses_at: datetime) -> None:
     )
 
 
-def with_access(connection_id: str, epoch: int, call: Callable[[str], T], *, states: tuple[str, ...] = ()) -> T:
+def with_access(
+    connection_id: str,
+    epoch: int,
+    call: Callable[[str], T],
+    *,
+    states: tuple[str, ...] = (),
+    is_over: Callable[[], bool] = lambda: False,
+) -> T:
     """Do `call(access_token)`, refreshing first when the token is old, and once more when it is not accepted.
 
-    No database transaction is open while `call` runs. Raises what the provider raises, and Fenced.
+    No database transaction is open while `call` runs. Raises what the provider raises, and Fenced. `is_over` is asked
+    while somebody else's refresh is waited for: they may be dead, and the wait must not outlast the caller's work.
     """
     states = states or (CONNECTED,)
     try:
-        return call(access_token(connection_id, epoch, states))
+        return call(access_token(connection_id, epoch, states, is_over=is_over))
     except AccessExpired as refused:
         request_id = refused.request_id
     try:
-        return call(access_token(connection_id, epoch, states, not_this_one=True))
+        return call(access_token(connection_id, epoch, states, not_this_one=True, is_over=is_over))
     except AccessExpired:
         raise AccessEnded(AccessReason.SIGN_IN_NEEDED, request_id=request_id) from None
 
 
-def access_token(connection_id: str, epoch: int, states: tuple[str, ...], *, not_this_one: bool = False) -> str:
-    """A living access token. Raises AccessEnded when there is none to be had, and Fenced."""
+def access_token(
+    connection_id: str,
+    epoch: int,
+    states: tuple[str, ...],
+    *,
+    not_this_one: bool = False,
+    is_over: Callable[[], bool] = lambda: False,
+) -> str:
+    """A living access token. Raises AccessEnded when there is none to be had, TimeIsUp, and Fenced."""
     asked_at = clock.now()
     for _ in range(120):
         lease = new_id()
@@ -111,6 +127,8 @@ def access_token(connection_id: str, epoch: int, states: tuple[str, ...], *, not
                 sealed = row.refresh_sealed
         if not busy:
             return _refresh(connection_id, epoch, states, sealed, lease)
+        if is_over():
+            raise TimeIsUp("another refresh did not end in time")
         time.sleep(0.5)  # someone else refreshes: take what they bring
     raise Unreachable("another refresh did not end")
 

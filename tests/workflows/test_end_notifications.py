@@ -175,3 +175,29 @@ def test_where_nothing_is_there_nothing_is_told(both: World) -> None:
     db.session.commit()
     step = tried(begin())
     assert (step.outcome, step.count, step.detail) == ("Done", 0, "Microsoft held no subscription of ours.")
+
+
+# --- who waits for somebody else's refresh ----------------------------------------------------------------------------
+
+
+def test_a_disconnection_that_waits_for_a_dead_refresh_hears_erase_now(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process died while it refreshed: its lease has most of a minute to go, and the token is old."""
+    both.connected()
+    db.session.execute(
+        update(Connection).values(refresh_lease="dead", refresh_lease_until=clock.now() + timedelta(seconds=50))
+    )
+    db.session.execute(db.metadata.tables["tokens"].update().values(expires_at=clock.now()))
+    db.session.commit()
+    disconnection_id, naps = begin(), list[float]()
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        disconnect.erase_now(disconnection_id)
+
+    monkeypatch.setattr("portal.workflows.tokens.time.sleep", nap)
+    step = tried(disconnection_id)
+    assert len(naps) == 1
+    assert step.outcome == "Expires"
+    assert step.detail.startswith("There was not time enough for all of it. We have no word that our subscription")
