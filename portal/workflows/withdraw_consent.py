@@ -48,11 +48,11 @@ class _Account:
 def withdraw(work: Work, provider: Provider) -> Ended:
     """The outcome where tokens cannot be revoked: the consent itself is deleted, or left to those who can."""
     account = _read(work)
-    if account.shared:
-        return _left(provider, account.kind, SHARED)
-    if not account.wanted:
-        return _left(provider, account.kind, BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN)
     before = work.done_before(STEP)
+    if account.shared or not account.wanted:
+        alone = BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN
+        why = f"{removed(before)}{SHARED if account.shared else alone}"
+        return replace(_left(provider, account.kind, why), count=before or None)
     try:
         done = provider.withdraw_consent(account.tenant, account.subject)
     except Rejected as refused:

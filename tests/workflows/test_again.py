@@ -287,24 +287,46 @@ def test_what_was_withdrawn_anew_is_tried_anew(hanging: World) -> None:
     assert "did not accept our old token" in told["try_the_old_token"]["detail"]
 
 
-def test_what_was_removed_before_counts_on(hanging: World) -> None:
-    """One of two permissions was refused; asked for again it goes, and the receipt tells of both."""
-    hanging.microsoft.mend()
+def one_of_two_is_removed(world: World) -> None:
+    """The business asks for it, one permission goes and the other is refused."""
+    world.microsoft.mend()
     db.session.execute(update(Business).values(removes_grants=True))
     db.session.commit()
     right = ["DelegatedPermissionGrant.ReadWrite.All"]
-    hanging.microsoft.desk("PATCH", f"tenants/contoso.example/applications/{CLIENT_ID}", app_roles=right)
-    hanging.microsoft.desk("POST", f"accounts/{ADELE}/consent", scopes=["Calendars.ReadWrite"], resource="exchange")
-    hanging.microsoft.breaks("status", "grants", status=403, code="x", method="DELETE", skip=1)
-    hanging.microsoft.breaks("status", "token", status=503, grant_type="refresh_token", times=None)
-    retry(hanging, "withdraw_access")
-    assert try_(hanging, "withdraw_access") is None
+    world.microsoft.desk("PATCH", f"tenants/contoso.example/applications/{CLIENT_ID}", app_roles=right)
+    world.microsoft.desk("POST", f"accounts/{ADELE}/consent", scopes=["Calendars.ReadWrite"], resource="exchange")
+    world.microsoft.breaks("status", "grants", status=403, code="x", method="DELETE", skip=1)
+    world.microsoft.breaks("status", "token", status=503, grant_type="refresh_token", times=None)
+    retry(world, "withdraw_access")
+    assert try_(world, "withdraw_access") is None
     assert (step("withdraw_access").outcome, step("withdraw_access").count) == ("LeftToYou", 1)
+
+
+def test_what_was_removed_before_counts_on(hanging: World) -> None:
+    """Asked for again the other goes too, and the receipt tells of both."""
+    one_of_two_is_removed(hanging)
     retry(hanging, "withdraw_access")
     hanging.microsoft.mend()
     told = account(hanging)["withdraw_access"]
     assert (told["outcome"], told["count"], len(told["request_ids"])) == ("Done", 2, 3)
     assert told["detail"].startswith("2 permissions removed at Microsoft.")
+
+
+@pytest.mark.parametrize("turned_off", [True, False])
+def test_what_was_removed_before_is_told_whatever_ends_it(hanging: World, turned_off: bool) -> None:
+    """Before the second try the administrator changes their mind, or a colleague connects the same account."""
+    one_of_two_is_removed(hanging)
+    if turned_off:
+        db.session.execute(update(Business).values(removes_grants=False))
+        db.session.commit()
+    else:
+        hanging.sign_in("bob@northwind.example").connect(ADELE)
+    retry(hanging, "withdraw_access")
+    assert try_(hanging, "withdraw_access") is None
+    told = step("withdraw_access")
+    why = "Microsoft lets only you remove" if turned_off else "Another connection here still uses the same account."
+    assert told.detail.startswith(f"1 permission removed at Microsoft. {why}")
+    assert (told.outcome, told.count) == ("LeftToYou", 1)
 
 
 def test_what_a_step_tried_again_was_issued_is_told(hanging: World, monkeypatch: pytest.MonkeyPatch) -> None:
