@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
 
 from sqlalchemy import delete, select
@@ -28,7 +29,8 @@ def watch() -> dict[str, int]:
     found = {"rows": _orphaned_rows(), "runs": _stuck_runs(), "keys": 0, "rewritten": 0}
     late.forget()
     try:
-        found["keys"] = _orphaned_keys()
+        for _owner in _orphaned_keys():
+            found["keys"] += 1
         found["rewritten"] = _owed_rewriting()
     except KeysAway:
         db.session.rollback()
@@ -64,10 +66,11 @@ def _orphaned_rows() -> int:
     return total
 
 
-def _orphaned_keys() -> int:
+def _orphaned_keys() -> Iterator[str]:
     """Data keys whose connection does not exist. Young ones are spared: their row may be about to be written.
 
-    Unless a disconnection of theirs has ended: then the key database was away when their key should have gone.
+    Unless a disconnection of theirs has ended: then the key database was away when their key should have gone. Each is
+    recorded as soon as it is destroyed: the key database may be away for the next.
     """
     vault = parts().vault
     every, old = vault.owners(), vault.owners(made_before=clock.now() - timedelta(hours=1))
@@ -76,12 +79,10 @@ def _orphaned_keys() -> int:
     db.session.rollback()
     orphans = (old | (every & severed)) - living
     for owner in orphans:
-        parts().vault.destroy(owner)
+        vault.destroy(owner)
         record("watch:orphan", member_id=None, connection_id=owner, detail="data_keys")
-    db.session.commit()
-    if orphans:
-        parts().vault.scour()
-    return len(orphans)
+        db.session.commit()
+        yield owner
 
 
 def _owed_rewriting() -> int:
