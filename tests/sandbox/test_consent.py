@@ -87,6 +87,16 @@ def test_a_person_withdraws_access_by_hand(
     assert browser.refresh(token).json()["error_codes"] == [code]
 
 
+def test_by_hand_all_of_an_application_goes_together(browser: Browser, desk: Desk) -> None:
+    """Whatever the resource; but what the administrator granted for everybody stays."""
+    browser.connect("adele@contoso.example")
+    adele = "accounts/adele@contoso.example"
+    desk("POST", f"{adele}/consent", scopes=["Calendars.ReadWrite"], resource="exchange")
+    desk("POST", f"{adele}/consent", scopes=["Calendars.ReadWrite"], resource="exchange", tenant_wide=True)
+    browser.send("get", "/myapps").press("Revoke permissions of Coordinoter for adele@contoso.example")
+    assert [grant["tenant_wide"] for grant in desk.account("adele@contoso.example")["grants"]] == [True]
+
+
 def test_what_the_admin_granted_cannot_be_withdrawn_by_hand(browser: Browser, desk: Desk) -> None:
     desk("POST", "accounts/ravi@wingtip.example/consent", scopes=["Calendars.ReadWrite"], tenant_wide=True)
     page = browser.send("get", "/myapps").press("ravi@wingtip.example")

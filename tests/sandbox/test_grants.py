@@ -94,12 +94,16 @@ def test_a_grant_can_be_made(browser: Browser, admin: Graph) -> None:
     }
     assert admin("POST", "oauth2PermissionGrants", json=body).status_code == 201
     assert admin("POST", "oauth2PermissionGrants", json=body).status_code == 409
+    nowhere = admin(
+        "POST", "oauth2PermissionGrants", json={**body, "resourceId": "00000000-0000-4000-8000-000000000000"}
+    )
+    assert (nowhere.status_code, nowhere.json()["error"]["code"]) == (400, "Request_BadRequest")
     assert "code" in browser.authorize().press("adele@contoso.example").returned
 
 
 def test_a_second_resource_is_a_second_grant(browser: Browser, desk: Desk) -> None:
     token = browser.connect("adele@contoso.example")["refresh_token"]
-    desk("POST", "accounts/adele@contoso.example/consent", scopes=["Calendars.ReadWrite"], resource="exchange")
+    desk("POST", "accounts/adele@contoso.example/consent", scopes=SCOPE, resource="exchange")
     allowed = application(browser, desk, "DelegatedPermissionGrant.ReadWrite.All")
     first, second = allowed.get("oauth2PermissionGrants")["value"]
     assert first["resourceId"] != second["resourceId"]
