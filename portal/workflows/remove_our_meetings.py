@@ -60,7 +60,8 @@ def remove_our_meetings(work: Work) -> Ended:
     except AccessEnded as ended:
         is_shut_out, why = True, shut_out(ended)
     if is_shut_out:
-        return Ended(LEFT_TO_YOU, f"{why}: {_still(left, unknown)} You can delete them in Outlook.")
+        detail = f"{why}: {_still(left, unknown)} You can delete them in Outlook."
+        return Ended(LEFT_TO_YOU, _with_removed(planned - len(left), detail), len(left) + unknown)
     if unknown:
         raise intent.StillOpen  # we are let in again: look for those as well
     removed = planned - len(kept)
@@ -80,7 +81,8 @@ def give_up(work: Work, trouble: str) -> Ended:
     if not number:
         return Ended(FAILED, trouble)
     left = f"{count_of(number, 'meeting')} of ours may still be there; delete them in Outlook."
-    return Ended(LEFT_TO_YOU, f"{trouble} {left}", number)
+    removed = row.meetings + len(_unanswered(connection_id)) - number
+    return Ended(LEFT_TO_YOU, _with_removed(removed, f"{trouble} {left}"), number)
 
 
 def _settle(work: Work) -> tuple[int, str]:
@@ -162,6 +164,11 @@ def _what_stays(number: int, unknown: int) -> str:
     if not unknown:
         return told
     return f"{told} {perhaps}" if number else perhaps.replace(" too", "")
+
+
+def _with_removed(number: int, rest: str) -> str:
+    """What was removed before something came in the way is told as well."""
+    return f"{count_of(number, 'meeting')} of ours removed from your calendar. {rest}" if number > 0 else rest
 
 
 def _still(left: set[str], unknown: int) -> str:

@@ -129,6 +129,21 @@ def test_a_lost_key_is_not_laid_at_microsofts_door(both: World) -> None:
     )
 
 
+@pytest.mark.parametrize("status", [403, 503])
+def test_what_was_removed_before_something_came_in_the_way_is_told(both: World, status: int) -> None:
+    """Microsoft does not let us in any more after the first, or does not answer until the time is over."""
+    both.connected()
+    choose(both)
+    number = placed()
+    assert number > 1
+    both.microsoft.breaks("status", "events", method="DELETE", status=status, skip=1, times=None)
+    step = end(both, remove=True)
+    both.microsoft.mend()
+    assert (step["outcome"], step["count"], len(ours(both))) == ("LeftToYou", number - 1, number - 1)
+    assert step["detail"].startswith("1 meeting of ours removed from your calendar. Microsoft ")
+    assert f"{number - 1} meeting" in step["detail"]
+
+
 def test_they_are_removed_if_chosen(both: World) -> None:
     both.connected()
     choose(both)
