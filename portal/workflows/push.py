@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, select, update
 
@@ -71,16 +72,29 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
     return len(events)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """One call that asks for an event: with which access token, when, and whether it was asked for before."""
+
+    access: str = field(repr=False)
+    at: datetime
+    is_first: bool
+
+
 def _write_one(
     connection_id: str, epoch: int, provider: Provider, calendar_id: str, meeting_id: str, event: NewEvent
 ) -> None:
-    used, asked_at = list[str](), clock.now()
-    first_time = _intend(connection_id, epoch, meeting_id)
-    write = partial(_write, provider=provider, calendar_id=calendar_id, event=event, used=used)
+    asked: list[_Asked] = []
+
+    def write(access: str) -> str:
+        # Here, as waiting for an access token may have taken as long as an intent stays open.
+        asked.append(_Asked(access, clock.now(), is_first=_intend(connection_id, epoch, meeting_id)))
+        return provider.write_event(access, calendar_id, event)
+
     try:
         event_id = tokens.with_access(connection_id, epoch, write)
     except intent.NOTHING_MADE:
-        if first_time:  # else an earlier try, whose answer was lost, may have made it
+        if asked and asked[0].is_first:  # else an earlier try, whose answer was lost, may have made it
             _withdraw(connection_id, meeting_id)
         raise
     try:
@@ -88,15 +102,10 @@ def _write_one(
     except Fenced:
         # While it was open, the disconnection found it, waits until it does, or tells that it may be there: what it
         # told stays true. Later the disconnection may have looked too early: then we take it back ourselves.
-        if not intent.is_open(asked_at) and not _is_intended(connection_id, meeting_id):
+        if not intent.is_open(asked[-1].at) and not _is_intended(connection_id, meeting_id):
             with suppress(ProviderError):
-                provider.remove_event(used[-1], event_id)
+                provider.remove_event(asked[-1].access, event_id)
         raise
-
-
-def _write(access: str, *, provider: Provider, calendar_id: str, event: NewEvent, used: list[str]) -> str:
-    used.append(access)
-    return provider.write_event(access, calendar_id, event)
 
 
 def _intend(connection_id: str, epoch: int, meeting_id: str) -> bool:

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, select, update
 
@@ -125,18 +126,29 @@ def _intend(connection_id: str, epoch: int) -> _Asking:
 
 
 def _ask(connection_id: str, epoch: int, provider: base.Provider, asking: _Asking) -> base.Subscription:
-    ends = clock.now() + LIFE
-
     def call(access: str) -> base.Subscription:
         asking.used = access
+        # Here, as waiting for an access token, or clearing away, may have taken as long as an intent stays open.
+        ends = _stamp(connection_id, epoch, asking.mark)
         return provider.subscribe(access, address(asking.mark), asking.client_state, ends)
 
     return tokens.with_access(connection_id, epoch, call)
 
 
+def _stamp(connection_id: str, epoch: int, mark: str) -> datetime:
+    """Note on the intent the end that is asked for now. Raises Fenced also when the intent was given up meanwhile."""
+    ends = clock.now() + LIFE
+    _fill_in(connection_id, epoch, mark, {"expires_at": ends, "renew_at": ends - RENEW})
+    return ends
+
+
 def _complete(connection_id: str, epoch: int, mark: str, made: base.Subscription) -> None:
     """The vendor has it, and now we know. Raises Fenced also when the intent was given up meanwhile."""
     values = {"provider_id": made.id, "expires_at": made.expires_at, "renew_at": made.expires_at - RENEW}
+    _fill_in(connection_id, epoch, mark, values)
+
+
+def _fill_in(connection_id: str, epoch: int, mark: str, values: dict[str, Any]) -> None:
     with writing(connection_id, epoch, CONNECTED):
         if not db.session.execute(update(Subscription).where(Subscription.id == mark).values(values)).rowcount:  # type: ignore[attr-defined]
             raise Fenced(connection_id)

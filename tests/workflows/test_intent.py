@@ -292,3 +292,34 @@ def test_one_that_was_never_written_is_not_told(both: World, monkeypatch: pytest
     ended = step(end(both, remove=True), "remove_our_meetings")
     assert (ended["outcome"], ended["count"]) == ("Done", 0)
     assert "had written no meeting" in ended["detail"]
+
+
+# --- both -----------------------------------------------------------------------------------------------------------
+
+
+def waits_long(monkeypatch: pytest.MonkeyPatch, table: Any, column: str) -> None:
+    """An access token is had only after as long as an intent stays open: somebody else refreshes it, or died so."""
+    honest = tokens.with_access
+
+    def slow(*asked: Any, **more: Any) -> Any:
+        age(table, column)
+        return honest(*asked, **more)
+
+    monkeypatch.setattr(tokens, "with_access", slow)
+
+
+def test_a_subscription_s_intent_is_as_young_as_the_call(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits_long(monkeypatch, Subscription, "expires_at")
+    lost_subscription(both, monkeypatch)
+    told = db.session.scalars(select(Subscription.expires_at)).one()
+    db.session.rollback()
+    assert intent.is_open(told - subscribe.LIFE)
+    (there,) = both.microsoft.holds(ADELE)["subscriptions"]
+    assert abs(datetime.fromisoformat(there["expires"]) - told) < timedelta(seconds=1), "the end that was asked for"
+
+
+def test_a_meeting_s_intent_is_as_young_as_the_call(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits_long(monkeypatch, Placement, "written_at")
+    lost_meeting(both, monkeypatch)
+    assert intent.is_open(db.session.scalars(select(Placement.written_at)).one())
+    db.session.rollback()
