@@ -85,7 +85,8 @@ def test_they_are_counted_on_their_own_disconnection_and_recorded_once(both: Wor
     assert row.late_notifications == 3
     assert row.last_notification_at is not None
     event = Activity.event == "connection:notification:late"
-    assert db.session.scalars(select(Activity.connection_id).where(event)).all() == [row.connection_id]
+    told = db.session.execute(select(Activity.member_id, Activity.connection_id).where(event)).all()
+    assert [tuple(each) for each in told] == [(row.member_id, row.connection_id)]
     assert counters.values()["late_notifications"] == 3
 
 
