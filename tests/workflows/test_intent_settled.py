@@ -5,6 +5,7 @@ What is made and never told of is in test_intent.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
@@ -41,8 +42,15 @@ REFUSALS = [
     (Busy, 429, "TooManyRequests"),
     (Gone, 404, "ErrorItemNotFound"),
     (AccessEnded, 403, "ErrorAccessDenied"),
+    (AccessEnded, 401, "InvalidAuthenticationToken"),
 ]
-"""How Microsoft says that it has made nothing, and what that comes to."""
+"""How Microsoft says that it has made nothing, and what that comes to. After a 401 it is asked once more."""
+
+
+def refuse(world: World, path: str, status: int, code: str) -> None:
+    """The next wish for something there."""
+    more = {"status": status, "code": code, "times": 2 if status == 401 else 1}
+    world.microsoft.desk("POST", "faults", kind="status", method="POST", path=path, **more)
 
 
 def subscriptions() -> int:
@@ -54,17 +62,17 @@ def subscriptions() -> int:
 
 
 def click_before_the_next_token(world: World, patch: pytest.MonkeyPatch) -> None:
-    """The person disconnects between our note of what we are about to ask for, and the asking."""
+    """Microsoft no longer takes our token; before we have a new one, the person disconnects."""
     honest = tokens.access_token
 
-    def access_token(*anything: Any, **more: Any) -> str:
-        patch.setattr(tokens, "access_token", honest)
-        with world.app.app_context():
+    def access_token(*anything: Any, not_this_one: bool = False) -> str:
+        if not_this_one:
             connection = world.connection()
             assert disconnect.begin(connection.id, connection.member_id) is not None
-        return honest(*anything, **more)
+        return honest(*anything, not_this_one=not_this_one)
 
     patch.setattr(tokens, "access_token", access_token)
+    world.microsoft.desk("POST", "faults", kind="status", method="POST", path="/v1.0/*s", status=401)
 
 
 def try_(world: World, name: str) -> str | None:
@@ -96,9 +104,7 @@ def refuse_to_write(world: World, error: type[ProviderError], status: int, code:
     connection = world.connection()
     connection_id, epoch = connection.id, connection.epoch
     db.session.rollback()
-    world.microsoft.desk(
-        "POST", "faults", kind="status", method="POST", path="/v1.0/me/*events", status=status, code=code
-    )
+    refuse(world, "/v1.0/me/*events", status, code)
     goes_on = nullcontext() if error is Gone else pytest.raises(error)  # the calendar went away: it is forgotten later
     with goes_on:
         push.write_meetings(connection_id, epoch, parts().providers["outlook-calendar"])
@@ -122,9 +128,7 @@ def test_it_works(both: World) -> None:
 def test_a_definite_no_leaves_no_intent(both: World, error: type[ProviderError], status: int, code: str) -> None:
     """What Microsoft refuses costs speed; where it lets us in no more, that is another thing, and told."""
     connection_id, epoch = unsubscribed(both)
-    both.microsoft.desk(
-        "POST", "faults", kind="status", method="POST", path="/v1.0/subscriptions", status=status, code=code
-    )
+    refuse(both, "/v1.0/subscriptions", status, code)
     lets_us_in_no_more = pytest.raises(AccessEnded) if error is AccessEnded else nullcontext()
     with lets_us_in_no_more:
         subscribe.ensure(connection_id, epoch, parts().providers["outlook-calendar"])
@@ -239,18 +243,23 @@ def test_a_calendar_that_went_away_meanwhile_holds_nothing(both: World, monkeypa
 # --- how long an answer can be on its way ---------------------------------------------------------------------------
 
 
+def about_to(world: World, what: str) -> tuple[Callable[..., Any], str, int]:
+    """What makes it, for which connection and at which epoch."""
+    if what == "meeting":
+        return push.write_meetings, *about_to_write(world)
+    return subscribe.ensure, *unsubscribed(world)
+
+
 @pytest.mark.parametrize("what", ["subscription", "meeting"])
-def test_what_was_not_asked_for_any_more_is_not_waited_for(
+def test_what_was_asked_for_in_vain_when_the_click_came_is_not_waited_for(
     both: World, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """The click came between our note and the asking, so that nothing was asked."""
-    make = push.write_meetings if what == "meeting" else subscribe.ensure
-    connection_id, epoch = about_to_write(both) if what == "meeting" else unsubscribed(both)
+    make, connection_id, epoch = about_to(both, what)
     click_before_the_next_token(both, monkeypatch)
     with pytest.raises(Fenced):
         make(connection_id, epoch, parts().providers["outlook-calendar"])
-    name = "remove_our_meetings" if what == "meeting" else "end_notifications"
-    assert try_(both, name) is None
+    assert try_(both, "remove_our_meetings" if what == "meeting" else "end_notifications") is None
+    assert (len(placed()) if what == "meeting" else subscriptions()) == 0
 
 
 def test_whatever_is_asked_for_is_settled_before_we_call_it_so_and_long_before_a_deadline() -> None:

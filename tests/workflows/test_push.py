@@ -15,7 +15,7 @@ from portal import clock
 from portal.db import db
 from portal.models import Calendar, Copy, Disconnection, Meeting, Placement, Receipt
 from portal.parts import parts
-from portal.workflows import at_once, disconnect, erase, intent, push, remove_our_meetings, sync, tokens
+from portal.workflows import at_once, carry_out, disconnect, erase, intent, push, remove_our_meetings, sync, tokens
 from portal.workflows.promise import Work
 from tests.world import World
 
@@ -261,6 +261,22 @@ def test_one_that_the_disconnection_looked_for_too_early_is_taken_back(
     while_one_is_written(both, monkeypatch, lambda: click(both, remove=False, to_the_end=True), before=True)
     assert both.disconnection().meetings == 0
     assert ours(both) == []
+
+
+def test_one_that_the_disconnection_has_found_is_not_taken_back(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late its answer comes: the person was told that it stays."""
+    monkeypatch.setattr(intent, "SETTLES", timedelta(0))
+    both.connected()
+
+    def click_and_look() -> None:
+        click(both, remove=False, to_the_end=False)
+        disconnection_id = both.disconnection().id
+        db.session.rollback()
+        assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
+
+    while_one_is_written(both, monkeypatch, click_and_look, before=False)
+    step = next(each for each in both.disconnection().steps if each.name == "remove_our_meetings")
+    assert (step.count, len(ours(both))) == (1, 1)
 
 
 def test_connecting_again_finds_the_meetings_that_were_kept(both: World) -> None:
