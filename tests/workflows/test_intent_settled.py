@@ -65,11 +65,11 @@ def click_before_the_next_token(world: World, patch: pytest.MonkeyPatch) -> None
     """Microsoft no longer takes our token; before we have a new one, the person disconnects."""
     honest = tokens.access_token
 
-    def access_token(*anything: Any, not_this_one: bool = False) -> str:
+    def access_token(*anything: Any, not_this_one: bool = False, **more: Any) -> str:
         if not_this_one:
             connection = world.connection()
             assert disconnect.begin(connection.id, connection.member_id) is not None
-        return honest(*anything, not_this_one=not_this_one)
+        return honest(*anything, not_this_one=not_this_one, **more)
 
     patch.setattr(tokens, "access_token", access_token)
     world.microsoft.desk("POST", "faults", kind="status", method="POST", path="/v1.0/*s", status=401)
@@ -158,6 +158,26 @@ def test_a_sync_goes_on_without_a_subscription(both: World) -> None:
     again(both)
     assert both.connection().sync_note is None
     assert db.session.scalar(select(func.count()).select_from(Copy)) == (before or 0) + 1
+
+
+def test_one_that_was_made_while_the_person_clicked_is_taken_back_and_not_waited_for(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection_id, epoch = unsubscribed(both)
+    provider, member_id = parts().providers["outlook-calendar"], both.connection().member_id
+    db.session.rollback()
+    ask = provider.subscribe
+
+    def while_clicked(*anything: Any) -> Any:
+        made = ask(*anything)
+        assert disconnect.begin(connection_id, member_id) is not None
+        return made
+
+    monkeypatch.setattr(provider, "subscribe", while_clicked)
+    with pytest.raises(Fenced):
+        subscribe.ensure(connection_id, epoch, provider)
+    assert (held(both), subscriptions()) == ([], 0)
+    assert try_(both, "end_notifications") is None
 
 
 # --- meetings -------------------------------------------------------------------------------------------------------
