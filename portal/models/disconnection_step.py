@@ -18,6 +18,8 @@ class DisconnectionStep(Base):
 
     `count` and `request_ids` may hold earlier what a try did that did not do all.
 
+    `in_vain` says that its last try waited for as long as a call may take, and had no answer.
+
     `again_at`, `again_by` and `again_reason` say when, by whom of support and why it was last asked for once more.
     """
 
@@ -36,6 +38,7 @@ class DisconnectionStep(Base):
     link: Mapped[str | None] = mapped_column(String(500))
     link_title: Mapped[str | None] = mapped_column(String(200))
     attempts: Mapped[int] = mapped_column(default=0)
+    in_vain: Mapped[bool] = mapped_column(default=False)
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     again_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -50,7 +53,7 @@ class DisconnectionStep(Base):
     def reopen(self) -> None:
         """Forget how it ended: the next try decides. What was asked of the vendor, and done, stays."""
         self.outcome = self.ended_at = self.trouble = self.link = self.link_title = None
-        self.detail = ""
+        self.detail, self.in_vain = "", False
 
     def is_running(self) -> bool:
         """Whether this is the step at work."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from portal.db import db
 from portal.models import Disconnection, DisconnectionStep
 from portal.models.disconnection_step import FAILED
 from portal.parts import parts
-from portal.providers.base import OurFault, ProviderError
+from portal.providers.base import OurFault, ProviderError, Unreachable
 from portal.vault import KeysAway
 from portal.workflows import counters, end_notifications, receipt
 from portal.workflows.activity import record
@@ -27,6 +28,8 @@ from portal.workflows.promise import Ended, Work
 
 logger = logging.getLogger("portal.disconnect")
 
+KEYS_TRIES = 12  # while the key database is away: some four minutes; the copies wait behind it, and the watch goes on
+JUST_NOW = timedelta(seconds=60)
 LOCAL_TRIES = 60  # of a step that needs nobody else; it may begin when the deadline, which is the vendor's, is over
 
 
@@ -51,12 +54,18 @@ def run(disconnection_id: str) -> None:
 def attempt(name: str, disconnection_id: str) -> float | None:
     """Try one step once. None when it has its outcome, else the seconds to wait before the next try.
 
+    When the time is over and Microsoft has just let another step wait in vain, this one is given up untried: what is
+    said to be erased now must not wait as long again for each.
     Below zero: not tried, because the earlier step at that position was asked for again (see again.py).
     """
     step, work = BY_NAME[name], Work(disconnection_id)
     attempts = _note_start(disconnection_id, name)
     if attempts is None or attempts < 0:
         return attempts
+    if step.give_up is not None and attempts == 0:
+        _note_end(disconnection_id, name, step.give_up(work, Unreachable.sentence))
+        return None
+    began = clock.monotonic()
     try:
         ended = step.keep(work)
     except ProviderError as error:
@@ -64,7 +73,12 @@ def attempt(name: str, disconnection_id: str) -> float | None:
         if isinstance(error, OurFault):
             logger.critical("step %s met a problem of our registration %s", name, error.request_id)
             counters.add("our_faults")
-        return _try_later(disconnection_id, step, attempts, error.sentence, error.retry_after, error)
+        wait = _try_later(disconnection_id, step, attempts, error.sentence, error.retry_after, error)
+        long = clock.monotonic() - began > 0.8 * parts().settings.remote_timeout
+        if wait is None and long and isinstance(error, Unreachable):
+            _row(disconnection_id, name).in_vain = True
+            db.session.commit()
+        return wait
     except (KeysAway, NotYet) as error:
         db.session.rollback()
         return _try_later(disconnection_id, step, attempts, error.sentence, None, error)
@@ -89,10 +103,30 @@ def _note_start(disconnection_id: str, name: str) -> int | None:
         db.session.rollback()
         return -earlier
     row.started_at = row.started_at or clock.now()
+    if _just_waited_in_vain(row):
+        db.session.commit()
+        return 0
     row.attempts += 1
     attempts = row.attempts
     db.session.commit()
     return attempts
+
+
+def _just_waited_in_vain(row: DisconnectionStep) -> bool:
+    """Whether a call for an earlier step has just been waited for in vain, and the time for trying is over.
+
+    After a longer while (the worker was down) it is worth a try.
+    """
+    earlier = select(DisconnectionStep.id).where(
+        DisconnectionStep.disconnection_id == row.disconnection_id,
+        DisconnectionStep.position < row.position,
+        DisconnectionStep.in_vain,
+        DisconnectionStep.ended_at > clock.now() - JUST_NOW,
+    )
+    if BY_NAME[row.name].give_up is None or db.session.scalar(earlier.limit(1)) is None:
+        return False
+    disconnection = db.session.get_one(Disconnection, row.disconnection_id)
+    return disconnection.erase_now_at is not None or disconnection.deadline_at <= clock.now()
 
 
 def _asked_again_before(row: DisconnectionStep) -> int | None:
@@ -114,7 +148,7 @@ def _try_later(
 ) -> float | None:
     disconnection = db.session.get_one(Disconnection, disconnection_id)
     left = (disconnection.deadline_at - clock.now()).total_seconds()
-    if step.give_up is None and attempts >= (error.tries if isinstance(error, NotYet) else LOCAL_TRIES):
+    if step.give_up is None and attempts >= _tries(error):
         logger.critical("step %s of disconnection %s could not be done: %s", step.name, disconnection_id, trouble)
         ended = step.last_word(Work(disconnection_id), trouble) if step.last_word else Ended(FAILED, trouble)
         _note_end(disconnection_id, step.name, ended)
@@ -137,6 +171,11 @@ def _try_later(
     jittered = backoff * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
     wait = max(jittered, retry_after or 0)
     return wait if step.give_up is None else min(wait, left)
+
+
+def _tries(error: Exception) -> int:
+    """How often a local step is tried that met this."""
+    return error.tries if isinstance(error, NotYet) else KEYS_TRIES if isinstance(error, KeysAway) else LOCAL_TRIES
 
 
 def _note_end(disconnection_id: str, name: str, ended: Ended) -> None:

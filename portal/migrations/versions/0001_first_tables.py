@@ -311,6 +311,7 @@ def upgrade() -> None:
         sa.Column("link", sa.String(length=500), nullable=True),
         sa.Column("link_title", sa.String(length=200), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("in_vain", sa.Boolean(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("again_at", sa.DateTime(timezone=True), nullable=True),
