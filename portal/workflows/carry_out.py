@@ -20,7 +20,7 @@ from portal.models.disconnection_step import FAILED
 from portal.parts import parts
 from portal.providers.base import OurFault, ProviderError, Unreachable
 from portal.vault import KeysAway
-from portal.workflows import counters, end_notifications, receipt
+from portal.workflows import counters, end_notifications, receipt, withdraw_access
 from portal.workflows.activity import record
 from portal.workflows.disconnect import BY_NAME, ERASE_NOW, STEPS, Step, tell
 from portal.workflows.not_now import NotYet
@@ -197,6 +197,7 @@ def _close(disconnection_id: str) -> None:
     # Locked: a token that is told of at this very moment stands on the receipt, or beside it as one that came later.
     disconnection = db.session.get_one(Disconnection, disconnection_id, populate_existing=True, with_for_update=True)
     if disconnection.finished_at is None:
+        withdraw_access.tell_of_later_ones(Work(disconnection_id))
         disconnection.finished_at = clock.now()
         words = {step.name: (step.title, step.promise) for step in STEPS}
         receipt.write(disconnection, words, remote={step.name for step in STEPS if step.give_up is not None})

@@ -26,6 +26,7 @@ from portal.workflows import (
     inventory,
     notice,
     remove_our_meetings,
+    tokens,
     withdraw_access,
 )
 from portal.workflows.activity import record
@@ -38,7 +39,8 @@ ERASE_NOW = "erase-now"
 def stop_syncing(work: Work) -> Ended:
     """Stop syncing.
 
-    From the moment you confirm, nothing is read from or written to this calendar any more.
+    From the moment you confirm, no reading and no writing of this calendar begins any more. What is on its way at that
+    moment is thrown away when it arrives; a meeting of ours that is just being written is told below.
     """
     return Ended(DONE, "Syncing stopped the moment you confirmed.")
 
@@ -128,7 +130,7 @@ def begin(
         reason=reason[:300],
         started_at=now,
         deadline_at=now + timedelta(seconds=parts().settings.disconnect_deadline),
-        lapses_at=token.lapses_at if token else None,
+        lapses_at=tokens.last_lapses_at(connection, token),
         steps=[DisconnectionStep(position=at, name=step.name) for at, step in enumerate(STEPS, 1)],
     )
     connection.state, connection.epoch = DISCONNECTING, disconnection.epoch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 
@@ -65,6 +65,13 @@ class Work:
         row = db.session.scalars(select(DisconnectionStep).where(*of_this).with_for_update()).one()
         row.request_ids = [*row.request_ids, *(each for each in request_ids if each)]
 
+    def attempts(self, step: str) -> int:
+        """Which try of this step it is, from 1 on; the short read is over."""
+        of_this = DisconnectionStep.disconnection_id == self.id, DisconnectionStep.name == step
+        number = db.session.scalar(select(DisconnectionStep.attempts).where(*of_this))
+        db.session.rollback()
+        return number or 0
+
     def done_before(self, step: str) -> int:
         """How much of a step earlier tries have done, as `note_done` says; the short read is over."""
         of_this = DisconnectionStep.disconnection_id == self.id, DisconnectionStep.name == step
@@ -116,6 +123,16 @@ def erased(row: Disconnection) -> str:
     if step.outcome != DONE:
         return "This disconnection has ended, so nothing is tried any more."
     return f"Our tokens were erased on {at(step.ended_at)}, so nothing of ours opens the account any more."
+
+
+def by(moment: datetime) -> str:
+    """The same of an end that is still to come: never earlier than it is."""
+    return at(up_to_the_minute(moment))
+
+
+def up_to_the_minute(moment: datetime) -> datetime:
+    """The full minute at or after it."""
+    return moment + timedelta(microseconds=-(moment.second * 1_000_000 + moment.microsecond) % 60_000_000)
 
 
 def at(moment: datetime) -> str:

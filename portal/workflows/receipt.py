@@ -16,7 +16,7 @@ from portal.db import db
 from portal.models import Disconnection, Receipt
 from portal.parts import parts
 from portal.vault import key_id
-from portal.workflows.promise import erased
+from portal.workflows.promise import erased, up_to_the_minute
 
 VERSION = 1
 
@@ -91,8 +91,8 @@ def _account(
         "started_at": _moment(disconnection.started_at),
         "finished_at": _moment(disconnection.finished_at),
         "erased_early": disconnection.erase_now_at is not None,
-        "lapses_at": _moment(disconnection.lapses_at),
-        "subscription_ends_at": _moment(disconnection.subscription_ends_at),
+        "lapses_at": _end(disconnection.lapses_at),
+        "subscription_ends_at": _end(disconnection.subscription_ends_at),
         "steps": [
             {
                 "name": step.name,
@@ -116,6 +116,10 @@ def _account(
 
 def _public(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _end(moment: datetime | None) -> str | None:
+    return _moment(up_to_the_minute(moment)) if moment else None
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -25,6 +25,9 @@ logger = logging.getLogger("portal.tokens")
 T = TypeVar("T")
 
 ACCESS, REFRESH = "access_token", "refresh_token"
+LONGEST_LIFE = timedelta(minutes=90)
+"""Of an access token: https://learn.microsoft.com/entra/identity-platform/access-tokens#token-lifetime"""
+
 EARLY = timedelta(minutes=2)  # refresh before the very last moment: our clock and Microsoft's may differ
 LEASE = timedelta(seconds=60)  # how long one refresh may hold the others back
 
@@ -47,6 +50,17 @@ def keep(connection: Connection, tokens: Tokens, *, signed_in: bool = False) -> 
     db.session.add(row)
     if connection.state == DISCONNECTING:
         tell(connection.id, tokens.expires_at)
+
+
+def last_lapses_at(connection: Connection, token: Token | None) -> datetime | None:
+    """When the last access token that was issued to us lapses, as far as we can know.
+
+    A lease that is still there was left by a refresh that is under way, or that died: what it won reached nobody.
+    """
+    ends = [token.lapses_at] if token else []
+    if token and connection.refresh_lease_until:
+        ends.append(connection.refresh_lease_until - LEASE + LONGEST_LIFE)
+    return max(ends, default=None)
 
 
 def tell(connection_id: str, lapses_at: datetime) -> None:
@@ -147,8 +161,11 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
     provider = provider_of(connection_id)
     try:
         tokens = provider.refresh(open_sealed(connection_id, REFRESH, sealed))
-    except BaseException:
+    except BaseException as trouble:
         _free(connection_id, lease)
+        if isinstance(trouble, Unreachable):  # a token may have been issued in an answer that was lost on its way
+            tell(connection_id, clock.now() + LONGEST_LIFE)
+            db.session.commit()
         raise
     try:
         with writing(connection_id, epoch, *states) as connection:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from portal import clock
 from portal.db import db
 from portal.models import Token
 from portal.models.disconnection_step import DONE, EXPIRES, FAILED, LEFT_TO_YOU
 from portal.parts import parts
-from portal.providers.base import AccessEnded, AccountKind
+from portal.providers.base import AccessEnded, AccountKind, Unreachable
 from portal.workflows import tokens, withdraw_consent
-from portal.workflows.promise import Ended, Work, at, count_of
-
-LONGEST_LIFE = timedelta(minutes=90)
-"""Of an access token: https://learn.microsoft.com/entra/identity-platform/access-tokens#token-lifetime"""
+from portal.workflows.promise import Ended, Work, by, count_of
 
 
 def withdraw_access(work: Work) -> Ended:
@@ -45,7 +42,7 @@ def try_the_old_token(work: Work) -> Ended:
     connection_id = row.connection_id
     if any(step.attempts > 1 for step in row.steps):
         # An earlier try of some step may have been issued a token, and have died before it could say until when.
-        tokens.tell(connection_id, clock.now() + LONGEST_LIFE)
+        tokens.tell(connection_id, clock.now() + tokens.LONGEST_LIFE)
         db.session.commit()
     lapses_at = work.row().lapses_at
     secret = dict(_stored(connection_id)).get(tokens.REFRESH)
@@ -56,6 +53,10 @@ def try_the_old_token(work: Work) -> Ended:
         won = provider.refresh(secret)
     except AccessEnded as ended:
         return _tail(lapses_at, "Microsoft did not accept our old token any more.", ended.request_id)
+    except Unreachable:  # a token may have been issued in an answer that was lost on its way
+        tokens.tell(connection_id, clock.now() + tokens.LONGEST_LIFE)
+        db.session.commit()
+        raise
     if tokens.dispose(provider, won):
         return _tail(lapses_at, "The provider still honoured our old token; what it gave us was revoked at once.")
     tokens.tell(connection_id, won.expires_at)
@@ -64,7 +65,7 @@ def try_the_old_token(work: Work) -> Ended:
     return Ended(
         EXPIRES,
         "Microsoft still honours the permission you gave. What it issued to us stays valid there, but we keep no copy: "
-        f"access tokens lapse by {at(lapses_at)}; refresh tokens when you remove the permission, or after 90 days "
+        f"access tokens lapse by {by(lapses_at)}; refresh tokens when you remove the permission, or after 90 days "
         "without use.",
     )
 
@@ -82,7 +83,7 @@ def give_up_withdrawing(work: Work, trouble: str) -> Ended:
 def give_up_trying(work: Work, trouble: str) -> Ended:
     """Not found out in time: what was issued before lapses by itself."""
     lapses_at = work.row().lapses_at
-    until = f" Access tokens that reached us lapse by {at(lapses_at)}." if lapses_at else ""
+    until = f" Access tokens that were issued to us lapse by {by(lapses_at)}." if lapses_at else ""
     return Ended(FAILED, f"{trouble} We could not ask whether our old token still works.{until}")
 
 
@@ -104,4 +105,15 @@ def _tail(lapses_at: datetime | None, found: str, request_id: str = "") -> Ended
     ids = [request_id] if request_id else []
     if lapses_at is None or lapses_at <= clock.now():
         return Ended(DONE, f"{found} No access token that reached us is alive.", request_ids=ids)
-    return Ended(EXPIRES, f"{found} The last access token that reached us lapses by {at(lapses_at)}.", request_ids=ids)
+    until = f"The last access token that was issued to us lapses by {by(lapses_at)}."
+    return Ended(EXPIRES, f"{found} {until}", request_ids=ids)
+
+
+def tell_of_later_ones(work: Work) -> None:
+    """In the caller's transaction, at the very end: a token may have reached us after the step had its words."""
+    row = work.row()
+    tried = next(step for step in row.steps if step.name == try_the_old_token.__name__)
+    if row.lapses_at is None or row.lapses_at <= clock.now() or by(row.lapses_at) in tried.detail:
+        return
+    tried.detail += f" One that reached us later lapses by {by(row.lapses_at)}."
+    tried.outcome = EXPIRES if tried.outcome == DONE else tried.outcome

@@ -30,7 +30,12 @@ REFUSED = (
 )
 THEN_REFUSED = "Then Microsoft refused to let us go on. If anything is left, you can remove it yourself."
 STILL_REFUSED = "Microsoft refused to remove {} more: that is left to you."
-FORGOTTEN = "The key that we used for this was not stored; it lapses by itself within 90 minutes."
+FORGOTTEN = (
+    "Any key that Microsoft gave the application itself for this was not stored; it lapses by itself, mostly within 90 "
+    "minutes, within a day at the latest."
+)
+NONE_LEFT = "There was no permission of yours left at Microsoft."
+PERHAPS_OURS = "An earlier try of ours may have removed it."
 FOR_EVERYONE = "Your organisation has approved Coordinoter for everyone; only your administrator can take that back."
 
 
@@ -56,13 +61,16 @@ def withdraw(work: Work, provider: Provider) -> Ended:
     try:
         done = provider.withdraw_consent(account.tenant, account.subject)
     except Rejected as refused:
-        told = f"{removed(before)}{THEN_REFUSED}" if before else REFUSED
+        told = f"{removed(before)}{THEN_REFUSED if before else REFUSED} {FORGOTTEN}"
         ids = [refused.request_id] if refused.request_id else []
         return replace(_left(provider, account.kind, told, ids), count=before or None)
     if done.trouble is not None:
         work.note_done(STEP, done.removed, list(done.request_ids))
         raise done.trouble
-    return _told(provider, account.kind, before + done.removed, done)
+    ended = _told(provider, account.kind, before + done.removed, done)
+    if ended.detail.startswith(NONE_LEFT) and work.attempts(STEP) > 1:
+        return replace(ended, detail=ended.detail.replace(NONE_LEFT, f"{NONE_LEFT} {PERHAPS_OURS}"))
+    return ended
 
 
 def removed(number: int) -> str:
@@ -81,7 +89,7 @@ def _told(provider: Provider, kind: AccountKind, total: int, done: ConsentWithdr
         detail = f"{own}{FOR_EVERYONE} {FORGOTTEN}"
         return Ended(LEFT_TO_YOU, detail, total, ids, link=page.url, link_title=page.title)
     if not total:
-        return Ended(DONE, f"There was no permission of yours left at Microsoft. {FORGOTTEN}", 0, ids)
+        return Ended(DONE, f"{NONE_LEFT} {FORGOTTEN}", 0, ids)
     return Ended(DONE, f"{removed(total)}{FORGOTTEN}", total, ids)
 
 

@@ -21,7 +21,7 @@ from portal.parts import parts
 from portal.providers.outlook.outlook import OutlookProvider
 from portal.providers.outlook.wire import Wire
 from portal.workflows import carry_out, connect, disconnect, erase, intent, push, receipt, sync
-from tests.weather.expected import BELIEVED, DEFINITE, HARMLESS, LOST, REMOVING, REVOKING, Expected, fair, read_cell
+from tests.weather.expected import BELIEVED, DEFINITE, HARMLESS, REMOVING, REVOKING, Expected, fair, read_cell
 from tests.weather.weathers import AFTER, HASTE, PATIENCE, TARGETS, Detour, Elsewhere, closed_port, order
 from tests.world import CLIENT_ID, Visitor, World
 
@@ -243,7 +243,7 @@ def _truth(
     if not ends and steps["end_notifications"]["outcome"] == "Done":
         assert body["subscription_ends_at"] is None, trail
     last = held["access_tokens"]["last_expires"]
-    if last is not None and (call, weather) not in LOST | BELIEVED:
+    if last is not None and (call, weather) not in BELIEVED:
         assert body["lapses_at"] is not None, trail
         assert _moment(body["lapses_at"]) >= _moment(last), f"a token outlives what the receipt tells: {trail}"
     if steps["try_the_old_token"]["outcome"] == "Done":

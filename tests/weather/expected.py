@@ -148,9 +148,6 @@ PASSING = {
     **{("delete_grant", weather): "DDDX / 0 0 1!" for weather in ("404", "410")},
 }
 
-LOST = {(call, weather) for call in ("refresh", "probe", "probe_again") for weather in ("reset", "timeout", "drip")}
-"""Cells in which Microsoft issued tokens in an answer that never reached us: the receipt cannot know when they end."""
-
 
 @dataclass(frozen=True)
 class Expected:

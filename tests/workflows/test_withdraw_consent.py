@@ -12,8 +12,8 @@ from portal.models import Business, Connection, DisconnectionStep, Member, Token
 from portal.models.disconnection_step import DONE, EXPIRES, LEFT_TO_YOU
 from portal.parts import parts
 from portal.providers.base import AccessReason, ConsentWithdrawal
+from portal.workflows import carry_out, tokens, withdraw_consent
 from portal.workflows import disconnect as disconnect_workflow
-from portal.workflows import tokens, withdraw_consent
 from tests.world import CLIENT_ID, Visitor, World
 
 ADELE, MEGAN = "adele@contoso.example", "megan@outlook.example"
@@ -327,3 +327,22 @@ def test_who_shares_an_account_is_warned_before_removing_the_permission(world: W
     step = disconnect(world, world.connected())["withdraw_access"]
     assert step.outcome == LEFT_TO_YOU
     assert "Another connection" in step.detail
+
+
+def test_a_kill_after_the_deletion_does_not_make_it_nobody_s(asked: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Microsoft's answer reached a process that died before it wrote anything down."""
+    asked.connected()
+    connection = asked.connection()
+    begun = disconnect_workflow.begin(connection.id, connection.member_id)
+    assert begun is not None
+    row_id = begun.id
+    db.session.rollback()
+    with monkeypatch.context() as until_the_kill, pytest.raises(KeyboardInterrupt):
+        until_the_kill.setattr(carry_out, "_note_end", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        carry_out.attempt("withdraw_access", row_id)
+    db.session.rollback()
+    asked.work()
+    step = db.session.query(DisconnectionStep).filter_by(name="withdraw_access").one()
+    assert (step.outcome, step.count) == (DONE, 0)
+    assert "An earlier try of ours may have removed it." in step.detail
+    db.session.rollback()
