@@ -154,9 +154,13 @@ def find(connection_id: str) -> Disconnection | None:
 
 
 def erase_now(disconnection_id: str) -> None:
-    """The person does not want to wait for the vendor any longer: end the remote steps as they stand."""
+    """The person does not want to wait for the vendor any longer: end the remote steps as they stand.
+
+    Where nobody waits any more (the erasure has begun) nothing is changed, and the receipt says nothing of it.
+    """
     disconnection = db.session.get_one(Disconnection, disconnection_id, with_for_update=True)
-    if disconnection.finished_at is None and disconnection.erase_now_at is None:
+    waits = all(each.started_at is None for each in disconnection.steps if each.name == erase.erase_tokens.__name__)
+    if waits and disconnection.erase_now_at is None:
         disconnection.erase_now_at = clock.now()
         record(
             "connection:disconnect:erase_now",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ import pytest
 from portal import clock
 from portal import parts as parts_module
 from portal.db import db
-from portal.models import DisconnectionStep
+from portal.models import DisconnectionStep, Receipt
 from portal.parts import parts
 from portal.providers.base import Unreachable
 from portal.workflows import disconnect
@@ -84,3 +85,19 @@ def test_the_local_steps_are_done_all_the_same(told: World) -> None:
     told.work()
     ended = {step.name: step.outcome for step in told.disconnection().steps if step.name not in REMOTE}
     assert set(ended.values()) == {"Done"}
+
+
+def test_erase_now_that_comes_when_the_erasure_has_begun_is_not_on_the_receipt(both: World) -> None:
+    both.connected()
+    connection = both.connection()
+    begun = disconnect.begin(connection.id, connection.member_id)
+    assert begun is not None
+    row_id = begun.id
+    db.session.rollback()
+    for name in (*REMOTE, "erase_tokens"):
+        assert attempt(name, row_id) is None
+    disconnect.erase_now(row_id)
+    assert both.disconnection().erase_now_at is None
+    both.work()
+    assert json.loads(db.session.get_one(Receipt, row_id).body)["erased_early"] is False
+    db.session.rollback()

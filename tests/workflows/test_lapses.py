@@ -60,6 +60,8 @@ def test_an_end_is_never_told_too_early(second: int, expected: int) -> None:
 
 def test_what_the_last_try_was_issued_in_a_lost_answer_is_counted(both: World) -> None:
     both.connected()
+    db.session.get_one(Token, both.connection().id).lapses_at = clock.now() + timedelta(minutes=1)
+    db.session.commit()
     both.microsoft.breaks("half", "token", times=None)
     disconnect.erase_now(begin(both))
     body = told(both)
