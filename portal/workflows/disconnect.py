@@ -39,8 +39,8 @@ ERASE_NOW = "erase-now"
 def stop_syncing(work: Work) -> Ended:
     """Stop syncing.
 
-    From the moment you confirm, no reading and no writing of this calendar begins any more. What is on its way at that
-    moment is thrown away when it arrives; a meeting of ours that is just being written is told below.
+    From the moment you confirm, no sync begins, and one that is under way keeps nothing of what it reads. A meeting of
+    ours that is just being written may still arrive in your calendar; the receipt counts it.
     """
     return Ended(DONE, "Syncing stopped the moment you confirmed.")
 
