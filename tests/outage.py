@@ -41,6 +41,33 @@ def away() -> Iterator[None]:
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
+@contextmanager
+def another_one() -> Iterator[None]:
+    """An empty key database answers in its place, as when a volume is not mounted; later the true one is back."""
+    engine = parts().vault.engine
+    engine.dispose()
+    if engine.dialect.name == "sqlite":
+        path = Path(str(engine.url.database))
+        aside = path.with_name("aside")
+        aside.mkdir()
+        for each in path.parent.glob(f"{path.name}*"):
+            each.rename(aside / each.name)
+        yield
+        engine.dispose()
+        for each in path.parent.glob(f"{path.name}*"):
+            each.unlink()
+        for each in aside.iterdir():
+            each.rename(path.with_name(each.name))
+        aside.rmdir()
+        return
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE data_keys RENAME TO aside")
+    yield
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS data_keys")
+        connection.exec_driver_sql("ALTER TABLE aside RENAME TO data_keys")
+
+
 def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses and few tries."""
     settings = replace(parts().settings, retry_first=0.01, retry_longest=0.02, disconnect_deadline=0.3)

@@ -56,6 +56,8 @@ class Disconnection(Base):
     """Until when a token may live that was won, and dropped, when the receipt was signed already."""
     keys_rewritten_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When the key was gone and the key database rewritten: by the disconnection itself, or by the daily watch."""
+    key_found: Mapped[bool | None]
+    """Whether the key was there to be destroyed: noted before it is. Empty until the key database was looked into."""
     member: Mapped[Member] = relationship(foreign_keys=[member_id])
     started_by: Mapped[Member | None] = relationship(foreign_keys=[started_by_id])
     steps: Mapped[list[DisconnectionStep]] = relationship(order_by="DisconnectionStep.position")

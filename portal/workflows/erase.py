@@ -13,6 +13,7 @@ from portal.models.connection import CONNECTING
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
 from portal.vault import KeysAway
+from portal.workflows.destroy_key import NO_KEY, destroy_key, was_found
 from portal.workflows.not_now import NotYet
 from portal.workflows.promise import Ended, Work
 
@@ -39,12 +40,18 @@ def erase_tokens(work: Work) -> Ended:
     db.session.commit()
     attempts = list(db.session.scalars(_attempts(connection_id)))
     db.session.rollback()
-    for owner in (connection_id, *attempts):  # keys first: after a kill in between, the rows still say which
+    gone = destroy_key(work.id, connection_id)  # keys first: after a kill in between, the rows still say which
+    for owner in attempts:
         parts().vault.destroy(owner)
     db.session.execute(delete(Token).where(Token.connection_id == connection_id))
     db.session.execute(delete(Connection).where(Connection.id.in_(attempts), Connection.state == CONNECTING))
     db.session.commit()
-    return Ended(DONE, "Your tokens were deleted and the key that opened them was destroyed.")
+    if gone:
+        return Ended(DONE, "Your tokens were deleted and the key that opened them was destroyed.")
+    if was_found(work.id):  # at an earlier try, which was killed
+        return Ended(DONE, "Your tokens were deleted; the key that opened them is gone.")
+    logger.critical("disconnection %s found no key: was the key database lost, or is another one there?", work.id)
+    return Ended(FAILED, f"Your tokens were deleted. {NO_KEY}")
 
 
 def tokens_not_erased(work: Work, trouble: str) -> Ended:
@@ -97,8 +104,8 @@ def prove_nothing_remains(work: Work) -> Ended:
             left.append("the key")
     except KeysAway as away:
         raise NotYet(away.sentence, PROOFS) from None
-    clean = vault.scour()
-    if clean and "the key" not in left:
+    clean, found_key = vault.scour(), was_found(work.id)
+    if clean and found_key and "the key" not in left:
         work.row().keys_rewritten_at = clock.now()
         db.session.commit()
     if left:
@@ -107,8 +114,10 @@ def prove_nothing_remains(work: Work) -> Ended:
     if not clean:
         raise NotYet("The database of our keys is in use all the time, so that it cannot be rewritten.", PROOFS)
     tables = len(Base.metadata.tables)
-    found = f"We looked in all {tables} tables and found nothing but this account of the end; the key is gone."
-    return Ended(DONE, f"{found} The key database was rewritten.", tables)
+    looked = f"We looked in all {tables} tables and found nothing but this account of the end"
+    if not found_key:
+        return Ended(FAILED, f"{looked}. {NO_KEY.replace('to them', 'to your tokens')}", tables)
+    return Ended(DONE, f"{looked}; the key is gone. The key database was rewritten.", tables)
 
 
 def not_proven(work: Work, trouble: str) -> Ended:

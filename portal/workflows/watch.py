@@ -15,6 +15,7 @@ from portal.parts import parts
 from portal.vault import KeysAway
 from portal.workflows import counters, late
 from portal.workflows.activity import record
+from portal.workflows.destroy_key import destroy_key
 from portal.workflows.erase import LASTING
 
 logger = logging.getLogger("portal.watch")
@@ -75,32 +76,43 @@ def _orphaned_keys() -> Iterator[str]:
     vault = parts().vault
     every, old = vault.owners(), vault.owners(made_before=clock.now() - timedelta(hours=1))
     living = set(db.session.scalars(select(Connection.id)))
-    severed = set(db.session.scalars(select(Disconnection.connection_id).where(Disconnection.finished_at.is_not(None))))
+    asked = select(Disconnection.connection_id, Disconnection.id, Disconnection.finished_at)
+    severing = {row.connection_id: row for row in db.session.execute(asked)}
     db.session.rollback()
+    severed = {owner for owner, row in severing.items() if row.finished_at is not None}
     orphans = (old | (every & severed)) - living
     for owner in orphans:
-        vault.destroy(owner)
+        if owner in severing:
+            destroy_key(severing[owner].id, owner)
+        else:
+            vault.destroy(owner)
         record("watch:orphan", member_id=None, connection_id=owner, detail="data_keys")
         db.session.commit()
         yield owner
 
 
 def _owed_rewriting() -> int:
-    """Disconnections that ended while the key database was away or in use: rewrite it now, and say so."""
+    """Disconnections that ended while the key database was away or in use: rewrite it now, and say so.
+
+    Where the key was never found nothing can be made good: it may turn up any night.
+    """
     owed = select(Disconnection).where(
         Disconnection.finished_at.is_not(None), Disconnection.keys_rewritten_at.is_(None)
     )
-    ids = {row.id for row in db.session.scalars(owed)}
+    found = {row.id: row.key_found for row in db.session.scalars(owed)}
     db.session.rollback()
-    if not ids or not parts().vault.scour():
+    if all(each is False for each in found.values()) or not parts().vault.scour():
         return 0
     held = parts().vault.owners()
-    rows = [row for row in db.session.scalars(owed) if row.id in ids and row.connection_id not in held]
+    rows = [row for row in db.session.scalars(owed) if row.id in found and row.connection_id not in held]
     for row in rows:
-        row.keys_rewritten_at = clock.now()
-        record("watch:keys_rewritten", member_id=row.member_id, connection_id=row.connection_id)
+        if row.key_found:
+            row.keys_rewritten_at = clock.now()
+            record("watch:keys_rewritten", member_id=row.member_id, connection_id=row.connection_id)
+        else:
+            row.key_found = False  # the key database was away; now it is there, or another one, and has no such key
     db.session.commit()
-    return len(rows)
+    return sum(row.key_found is True for row in rows)
 
 
 def _stuck_runs() -> int:

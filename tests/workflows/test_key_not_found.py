@@ -1,0 +1,137 @@
+"""No key is found where one must have been: nothing says that it was destroyed, until it was."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from portal.db import db
+from portal.models import Disconnection, Token
+from portal.parts import parts
+from portal.vault import KeysAway
+from portal.workflows import carry_out, disconnect, erase
+from portal.workflows.watch import watch
+from tests.outage import another_one, away, impatient
+from tests.workflows.test_keys_away import seen, steps
+from tests.world import World
+
+NOT_YET = "The key to your tokens has not turned up. We look every night, and destroy it if it does."
+MADE_UP = "we made up for it: the key to your tokens is destroyed"
+
+
+class Killed(BaseException):
+    """The process was killed here."""
+
+
+def begin(world: World) -> tuple[str, str]:
+    """Ids of the connection, and of its disconnection."""
+    connection = world.connection()
+    connection_id = connection.id
+    row = disconnect.begin(connection_id, connection.member_id)
+    assert row is not None
+    disconnection_id = row.id
+    db.session.rollback()
+    return connection_id, disconnection_id
+
+
+def test_it_works(both: World) -> None:
+    alice = both.connected()
+    sealed = db.session.scalars(select(Token.access_sealed)).one()
+    with another_one():
+        connection_id, disconnection_id = begin(both)
+        both.work()
+        ended, page = steps(both), f"/disconnections/{disconnection_id}"
+        for name in ("erase_tokens", "prove_nothing_remains"):
+            assert ended[name]["outcome"] == "Failed"
+            assert "We found no key to" in ended[name]["detail"]
+            assert "was destroyed and" not in ended[name]["detail"]
+            assert "rewritten" not in ended[name]["detail"]
+        assert erase.remains(connection_id) == []
+        assert both.disconnection().keys_rewritten_at is None
+        for _ in range(2):
+            assert watch()["rewritten"] == 0
+            assert NOT_YET in seen(alice, page)
+    assert parts().vault.open(connection_id, "access_token", sealed), "what a back-up holds can be opened again"
+    found = watch()
+    assert (found["keys"], found["rewritten"]) == (1, 1)
+    assert not parts().vault.has_key(connection_id)
+    assert MADE_UP in seen(alice, page)
+    assert NOT_YET not in seen(alice, page)
+    assert watch() == {"rows": 0, "keys": 0, "runs": 0, "rewritten": 0}
+
+
+def test_a_kill_between_destroying_and_noting_hides_nothing(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = both.connected()
+    _, disconnection_id = begin(both)
+    dies_after_destroying(monkeypatch, lambda: carry_out.attempt("erase_tokens", disconnection_id))
+    both.work()
+    ended = steps(both)
+    assert ended["erase_tokens"]["outcome"] == ended["prove_nothing_remains"]["outcome"] == "Done"
+    assert ended["erase_tokens"]["detail"] == "Your tokens were deleted; the key that opened them is gone."
+    assert both.disconnection().keys_rewritten_at is not None
+    assert NOT_YET not in seen(alice, f"/disconnections/{disconnection_id}")
+
+
+def test_one_that_went_away_under_our_hands_was_not_destroyed(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was seen, and then the key database was away; what answers next is another one."""
+    both.connected()
+    impatient(both, monkeypatch)
+    _, disconnection_id = begin(both)
+
+    def goes_away(_owner: str) -> bool:
+        raise KeysAway
+
+    with monkeypatch.context() as once:
+        once.setattr(parts().vault, "destroy", goes_away)
+        assert carry_out.attempt("erase_tokens", disconnection_id) is not None
+    with another_one():
+        both.work()
+    assert steps(both)["erase_tokens"]["outcome"] == "Failed"
+    assert "We found no key to them" in steps(both)["erase_tokens"]["detail"]
+    assert (watch()["keys"], watch()["rewritten"]) == (1, 0), "the second night has nothing to do"
+    assert both.disconnection().was_proven_late()
+
+
+def test_another_one_makes_up_for_nothing(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key database is away while somebody disconnects; at night an empty one answers."""
+    alice = both.connected()
+    impatient(both, monkeypatch)
+    _, disconnection_id = begin(both)
+    with away():
+        both.work()
+    page = f"/disconnections/{disconnection_id}"
+    with another_one():
+        assert watch()["rewritten"] == 0
+        assert NOT_YET in seen(alice, page)
+        assert MADE_UP not in seen(alice, page)
+    assert (found := watch())["keys"] == found["rewritten"] == 1
+    assert MADE_UP in seen(alice, page)
+
+
+def test_a_watch_that_is_killed_after_destroying_makes_up_for_it_the_next_night(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.connected()
+    with another_one():
+        _, disconnection_id = begin(both)
+        both.work()
+    dies_after_destroying(monkeypatch, watch)
+    assert watch()["rewritten"] == 1
+    assert db.session.get_one(Disconnection, disconnection_id).was_proven_late()
+
+
+def dies_after_destroying(monkeypatch: pytest.MonkeyPatch, work: object) -> None:
+    """The key is destroyed, and nobody lives to write it down."""
+    vault = parts().vault
+    destroy = vault.destroy
+
+    def then_dies(owner: str) -> bool:
+        destroy(owner)
+        raise Killed
+
+    with monkeypatch.context() as once:
+        once.setattr(vault, "destroy", then_dies)
+        assert callable(work)
+        with pytest.raises(Killed):
+            work()
+    db.session.rollback()
