@@ -7,6 +7,7 @@ inside the portal. https://www.sqlite.org/howtocorrupt.html#_posix_advisory_lock
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -69,21 +70,50 @@ def pieces_of(path: Path, size: int = CHUNK) -> Iterator[Piece]:
 
 
 def below(path: Path) -> Iterator[Path | OSError]:
-    """A file, or every regular file under a folder; what cannot be listed comes as the error it raised."""
-    troubles: list[OSError] = []
-    if not path.is_dir():
-        path.stat()
-        yield path
+    """A file, or every file under a folder; what is not read comes as an error that says why.
+
+    Links to files elsewhere are followed, links to folders are not: whoever asked names those, too. What a link inside
+    the folder points to is met by itself. Pipes and the like are never opened: that could wait for ever.
+    """
+    if not os.path.isdir(path):  # a method of Path would raise
+        try:
+            path.lstat()
+        except OSError as error:
+            yield error
+            return
+        yield from _readable(path)
         return
+    top, troubles = path.resolve(), list[OSError]()
     for folder, folders, names in os.walk(path, onerror=troubles.append):
         folders.sort()
-        for name in sorted(names):
+        for name in sorted([*names, *(each for each in folders if Path(folder, each).is_symlink())]):
             found = Path(folder, name)
-            with suppress(FileNotFoundError):
-                if stat.S_ISREG(found.lstat().st_mode):
-                    yield found
+            if not (found.is_symlink() and _is_met_by_itself(found, top)):
+                yield from _readable(found)
         yield from troubles
         troubles.clear()
+
+
+def _is_met_by_itself(link: Path, top: Path) -> bool:
+    with suppress(OSError, RuntimeError):  # a link to itself
+        return link.resolve(strict=True).is_relative_to(top)
+    return False
+
+
+def _readable(path: Path) -> Iterator[Path | OSError]:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        if path.is_symlink():  # else it is gone by now
+            yield error
+    except OSError as error:
+        yield error
+    else:
+        if stat.S_ISREG(mode):
+            yield path
+        else:
+            kind = "a link to a folder: name that one, too" if stat.S_ISDIR(mode) else "no file, but a pipe or the like"
+            yield OSError(errno.EINVAL, f"it is {kind}", str(path))
 
 
 def packing(path: Path) -> str:

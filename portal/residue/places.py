@@ -93,24 +93,25 @@ class Places:
 
     def _below(self, folder: Path, where: Where) -> Iterator[Stream]:
         """Every file of a folder. One that is gone by now was removed by the server: nothing is left of it."""
-        try:
-            for path in files.below(folder):
-                if isinstance(path, OSError):
-                    self._report.miss(str(path.filename), path.strerror or type(path).__name__)
-                elif path.exists():
-                    yield Stream(str(path), where, partial(files.pieces_of, path))
-        except OSError as error:
-            self._report.miss(str(folder), error.strerror or type(error).__name__)
+        for path in files.below(folder):
+            if isinstance(path, OSError):
+                self._miss(path)
+            else:
+                yield Stream(str(path), where, partial(files.pieces_of, path))
 
     def _named(self, named: Path) -> Iterator[Stream]:
-        try:
-            for path in files.below(named):
-                if isinstance(path, OSError):
-                    raise path
-                if not self._held.holds(path):
+        """Every file of what was named; one that cannot be read keeps none of the others from being read."""
+        for path in files.below(named):
+            if isinstance(path, OSError):
+                self._miss(path)
+            elif not self._held.holds(path):
+                try:
                     yield from self._file(path)
-        except OSError as error:
-            self._report.miss(str(error.filename or named), error.strerror or type(error).__name__)
+                except OSError as error:
+                    self._miss(error)
+
+    def _miss(self, error: OSError) -> None:
+        self._report.miss(str(error.filename), error.strerror or type(error).__name__)
 
     def _file(self, path: Path) -> Iterator[Stream]:
         if packing := files.packing(path):

@@ -107,6 +107,47 @@ def test_an_unreadable_file_is_said(tmp_path: Path) -> None:
     assert (look.report.exit_code(), look.report.unread) == (2, [("secret.log", "Permission denied")])
 
 
+def test_links_are_followed_to_files_and_told_where_they_are_not(
+    world: World, residue: Residue, tmp_path: Path
+) -> None:
+    """What is left out is told, and opened never: a pipe would be waited at for ever."""
+    logs, elsewhere = tmp_path / "logs", tmp_path / "elsewhere"
+    logs.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "portal.log").write_text(TOKEN)
+    (logs / "current.log").symlink_to(elsewhere / "portal.log")
+    told = residue(world.app, logs)
+    assert told.exit_code == 1
+    assert told.kinds("logs/current.log") == {"refresh token or code in the clear"}
+    (logs / "current.log").unlink()
+    (logs / "day.log").write_text("nothing")
+    (logs / "today").symlink_to(logs / "day.log")
+    (logs / "up").symlink_to(logs)
+    assert residue(world.app, logs).exit_code == 0, "what a link within the folder points to is met by itself"
+    os.mkfifo(logs / "pipe")
+    for name, target in (("days", elsewhere), ("lost", tmp_path / "nowhere"), ("round", logs / "round")):
+        (logs / name).symlink_to(target)
+    told = residue(world.app, logs, logs / "pipe")
+    assert told.exit_code == 2
+    assert {each["file"].removeprefix(f"{logs}/"): each["why"] for each in told.report["unread"]} == {
+        "days": "it is a link to a folder: name that one, too",
+        "lost": "No such file or directory",
+        "pipe": "it is no file, but a pipe or the like",
+        "round": "Too many levels of symbolic links",
+    }
+
+
+def test_what_cannot_be_read_keeps_nothing_else_from_being_read(world: World, residue: Residue, tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    (folder / "a").symlink_to(folder / "nowhere")
+    (folder / "b.log").write_text(TOKEN)
+    told = residue(world.app, folder)
+    assert told.exit_code == 1
+    assert len(told.report["unread"]) == 1
+    assert told.kinds("b.log")
+
+
 def test_a_key_of_no_living_connection_is_told(world: World, residue: Residue) -> None:
     parts().vault.get_or_make(NOBODY)
     assert residue(world.app).exit_code == 0, "it may belong to a sign-in that is just being written"
