@@ -35,35 +35,46 @@ def end_notifications(work: Work) -> Ended:
     known = _known(connection_id)
     provider, request_ids = work.provider(), list[str]()
     lapsed: dict[str, bool] = {}  # of each that is no more: whether it had ended by itself
+    deleted_now: set[str] = set()
     for_others: set[str] = set()
 
     def end_them(access: str) -> None:
+        # What we know of goes first: it must not wait for the answer to whether there are others.
+        end_these(access, known.keys() - lapsed.keys(), set())
         found = subscribe.ours(provider.subscriptions(access))
         for mark in subscribe.relied_on_by_others(connection_id, found):
             for_others.add(found.pop(mark).id)
         _note_found(work, found)
         there = {each.id for each in found.values()}
+        for subscription_id in there - deleted_now:
+            lapsed.pop(subscription_id, None)  # it was said to be gone, and is not
+        end_these(access, there - deleted_now, there)
 
+    def end_these(access: str, these: set[str], there: set[str]) -> None:
         def end(subscription_id: str) -> None:
-            was_over = subscription_id not in there and known[subscription_id] <= clock.now()
             try:
                 request_ids.append(provider.unsubscribe(access, subscription_id))
+                deleted_now.add(subscription_id)
                 lapsed[subscription_id] = False
             except Gone as gone:
                 request_ids.append(gone.request_id)
-                lapsed[subscription_id] = was_over
+                is_over = subscription_id in known and known[subscription_id] <= clock.now()
+                lapsed[subscription_id] = is_over and subscription_id not in there
 
-        trouble = at_once.for_each(sorted((there | known.keys()) - lapsed.keys()), end, is_over=work.is_over)
+        trouble = at_once.for_each(sorted(these), end, is_over=work.is_over)
         if trouble is not None:
-            _note_ended(work, lapsed, request_ids)
             raise trouble
 
     try:
         work.with_access(end_them)
+        if any(intent.is_open(ends - LIFE) for ends in _unanswered(connection_id)):
+            raise intent.StillOpen
     except AccessEnded as shut:
+        _note_ended(work, lapsed, request_ids)
         return _lapsing(work, shut)
-    if any(intent.is_open(ends - LIFE) for ends in _unanswered(connection_id)):
-        raise intent.StillOpen
+    except Exception:
+        _note_ended(work, lapsed, request_ids)
+        raise
     row = work.row()
     with writing(row.connection_id, row.epoch, DISCONNECTING):
         # What an earlier try ended counts too, and once: the vendor may still have listed it for this one.
@@ -180,8 +191,10 @@ def give_up(work: Work, trouble: str) -> Ended:
         told = f"We have no word that {len(known)} {more}were deleted; they end by themselves by {at(until)}."
     elif unanswered:
         told = _perhaps(until)
+    elif gone:
+        told = f"We could not ask whether {_another(until)}"
     else:
-        detail = f"{trouble} {gone}We could not look for subscriptions; any of ours ends by {at(until)}."
+        detail = f"{trouble} We could not look for subscriptions; any of ours ends by {at(until)}."
         return Ended(FAILED, detail, subscription_ends_at=until)
     detail = f"{trouble} {gone}{told} {THROWN_AWAY}"
     return Ended(EXPIRES, detail, len(known) + len(unanswered), subscription_ends_at=until)
@@ -202,8 +215,16 @@ def _lapsing(work: Work, ended: AccessEnded) -> Ended:
     if unanswered:
         detail = f"{gone}{shut_out(ended)}. {_perhaps(until)} {THROWN_AWAY}"
         return Ended(EXPIRES, detail, len(unanswered), ids, subscription_ends_at=until)
+    if gone:
+        detail = f"{gone}{shut_out(ended)}, so we could not ask whether {_another(until)} {THROWN_AWAY}"
+        return Ended(EXPIRES, detail, 0, ids, subscription_ends_at=until)
     detail = f"We know of no subscription of ours there; one that we were never told of ends by {at(until)}."
-    return Ended(DONE, f"{gone}{shut_out(ended)}. {detail}", 0, ids, subscription_ends_at=until)
+    return Ended(DONE, f"{shut_out(ended)}. {detail}", 0, ids, subscription_ends_at=until)
+
+
+def _another(until: datetime) -> str:
+    """What we know of is gone, and what else may be there we could not look up."""
+    return f"this connection has another one there; if so, it ends by itself by {at(until)}."
 
 
 def _perhaps(until: datetime) -> str:

@@ -25,50 +25,65 @@ def remove_our_meetings(work: Work) -> Ended:
     Meetings that Coordinoter wrote into your calendar stay there, unless you choose to remove them. Those with invited
     people always stay: Microsoft would mail everybody a cancellation. Your own events are never touched.
     """
-    unknown, why = _settle(work)
     row = work.row()
-    if not row.remove_meetings or not (row.meetings or unknown):
-        return Ended(DONE, _what_stays(row.meetings, unknown), row.meetings)
-    left = _left(row.connection_id)
-    planned = row.meetings
-    provider, kept = work.provider(), set[str]()
-
-    def remove_them(access: str) -> None:
-        request_ids, removed = list[str](), list[str]()
-
-        def remove(event_id: str) -> None:
-            try:
-                request_id = provider.remove_event(access, event_id)
-            except Gone as gone:
-                request_id = gone.request_id
-            if request_id is None:
-                kept.add(event_id)
-            else:
-                request_ids.append(request_id)
-                left.discard(event_id)
-                removed.append(event_id)
-
-        trouble = at_once.for_each(left - kept, remove, is_over=work.is_over)
-        _note_removed(work, removed, request_ids)
-        if trouble is not None:
-            raise trouble
-
-    is_shut_out = bool(unknown and not left)
+    connection_id, removes = row.connection_id, row.remove_meetings
+    db.session.rollback()
+    kept, shut, removed_now = set[str](), "", 0
     try:
-        if left:  # else an earlier try removed them all
-            work.with_access(remove_them)
+        if removes:  # what we know of goes first: it must not wait for what has to be looked up
+            removed_now = _remove(work, kept)
+        try:
+            _settle(work)
+        finally:
+            if removes:  # what was found, though perhaps not all was
+                removed_now += _remove(work, kept)
     except AccessEnded as ended:
-        is_shut_out, why = True, shut_out(ended)
-    if is_shut_out:
-        detail = f"{why}: {_still(left, unknown)} You can delete them in Outlook."
+        shut = shut_out(ended)
+    left, unknown, planned = _left(connection_id), len(_unanswered(connection_id)), work.row().meetings
+    db.session.rollback()
+    if not removes or not (planned or unknown):
+        return Ended(DONE, _what_stays(planned, unknown), planned)
+    if shut and removed_now:
+        raise intent.StillOpen  # we were let in for those: look once more
+    if shut:
+        detail = f"{shut}: {_still(left, unknown)} You can delete them in Outlook."
         return Ended(LEFT_TO_YOU, _with_removed(planned - len(left), detail), len(left) + unknown)
-    if unknown:
-        raise intent.StillOpen  # we are let in again: look for those as well
     removed = planned - len(kept)
     told = f"{count_of(removed, 'meeting')} of ours removed from your calendar."
     if kept:
         told += f" {count_of(len(kept), 'meeting')} with invited people left there, so that nobody gets a cancellation."
     return Ended(DONE, told, removed)
+
+
+def _remove(work: Work, kept: set[str]) -> int:
+    """Remove all that our map says are there, but for those `kept`, to which it adds; returns how many went."""
+    provider, left, gone = work.provider(), _left(work.row().connection_id) - kept, 0
+
+    def remove_them(access: str) -> None:
+        nonlocal gone
+        request_ids, removed = list[str](), list[str]()
+
+        def remove(event_id: str) -> None:
+            try:
+                request_id = provider.remove_event(access, event_id)
+            except Gone as error:
+                request_id = error.request_id
+            if request_id is None:
+                kept.add(event_id)
+            else:
+                request_ids.append(request_id)
+                removed.append(event_id)
+
+        trouble = at_once.for_each(left - kept, remove, is_over=work.is_over)
+        _note_removed(work, removed, request_ids)
+        left.difference_update(removed)
+        gone += len(removed)
+        if trouble is not None:
+            raise trouble
+
+    if left:  # else an earlier try removed them all
+        work.with_access(remove_them)
+    return gone
 
 
 def give_up(work: Work, trouble: str) -> Ended:
@@ -85,16 +100,15 @@ def give_up(work: Work, trouble: str) -> Ended:
     return Ended(LEFT_TO_YOU, _with_removed(removed, f"{trouble} {left}"), number)
 
 
-def _settle(work: Work) -> tuple[int, str]:
+def _settle(work: Work) -> None:
     """Look for meetings whose writing was never answered, so that they are known from here on.
 
-    Returns how many may or may not be there, because we cannot look, and why. Raises StillOpen.
+    Raises StillOpen while one may still come.
     """
-    row = work.row()
-    connection_id, epoch = row.connection_id, row.epoch
+    connection_id = work.row().connection_id
     unanswered = _unanswered(connection_id)
     if not unanswered:
-        return 0, ""
+        return
     places = [(meeting_id, calendar_id) for meeting_id in unanswered for calendar_id in _calendars(connection_id)]
     provider, looked, found = work.provider(), set[tuple[str, str]](), dict[str, str]()
 
@@ -113,9 +127,18 @@ def _settle(work: Work) -> tuple[int, str]:
 
     try:
         work.with_access(look_for_them)
-    except AccessEnded as ended:
-        return len(unanswered), shut_out(ended)
-    with writing(connection_id, epoch, DISCONNECTING):
+    finally:
+        missing = {meeting_id for meeting_id, _ in places} - {meeting_id for meeting_id, _ in set(places) - looked}
+        _note_looked(work, unanswered, found, missing - found.keys())
+    if _unanswered(connection_id):
+        raise intent.StillOpen
+
+
+def _note_looked(work: Work, unanswered: dict[str, datetime], found: dict[str, str], missing: set[str]) -> None:
+    """Keep what a search brought, although it may not have come to its end."""
+    row = work.row()
+    connection_id = row.connection_id
+    with writing(connection_id, row.epoch, DISCONNECTING):
         for meeting_id, asked_at in unanswered.items():
             one = Placement.connection_id == connection_id, Placement.meeting_id == meeting_id
             still = db.session.scalar(select(Placement.id).where(*one, Placement.provider_id.is_(None)))
@@ -125,11 +148,8 @@ def _settle(work: Work) -> tuple[int, str]:
                 db.session.execute(update(Placement).where(*one).values(provider_id=found[meeting_id]))
                 more = update(Disconnection).where(Disconnection.id == work.id)
                 db.session.execute(more.values(meetings=Disconnection.meetings + 1))
-            elif not intent.is_open(asked_at):
+            elif meeting_id in missing and not intent.is_open(asked_at):
                 db.session.execute(delete(Placement).where(*one))
-    if _unanswered(connection_id):
-        raise intent.StillOpen
-    return 0, ""
 
 
 def _calendars(connection_id: str) -> list[str]:

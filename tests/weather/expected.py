@@ -50,55 +50,55 @@ REVOKING = ("revoke", "revoke_next")
 # The weather lasts until the deadline.
 LASTING = """
 weather      | discovery  | refresh    | list       | delete      | look       | remove      | probe      | probe_again
-refused      | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-reset        | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-timeout      | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 0 0  | DYYX / 0 n | DYYX / 0 0  | DDYF / 0 0 | DDYF / 0 0
-drip         | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | DDYX / 0 0  | DYYX / 0 n | DDYX / 0 0  | DDYF / 0 0 | DDYF / 0 0
-400          | DDYF / 0 0 | XDYD / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0
-401          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-403          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-404          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | DDYX / 1! 0 | DDYX / 0 n!| DDYX / 0 n! | DDYF / 0 0 | DDYF / 0 0
-409          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-410          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | DDYX / 1! 0 | DYYX / 0 n | DDYX / 0 n! | DDYF / 0 0 | DDYF / 0 0
-429 in       | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-429          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-500          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-502          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-503          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-504          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-not json     | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-wrong json   | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-empty        | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-endless      | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-redirect     | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
-no tls       | DDYF / 0 0 | XDYF / 1 0 | XDYX / 1 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+refused      | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+reset        | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+timeout      | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 0 0  | DYYX / 0 n | DYYX / 0 0  | DDYF / 0 0 | DDYF / 0 0
+drip         | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | DDYX / 0 0  | DYYX / 0 n | DDYX / 0 0  | DDYF / 0 0 | DDYF / 0 0
+400          | DDYF / 0 0 | XDYD / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0
+401          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+403          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+404          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | DDYX / 1! 0 | DDYX / 0 n!| DDYX / 0 n! | DDYF / 0 0 | DDYF / 0 0
+409          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+410          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | DDYX / 1! 0 | DYYX / 0 n | DDYX / 0 n! | DDYF / 0 0 | DDYF / 0 0
+429 in       | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+429          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+500          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+502          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+503          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+504          | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+not json     | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+wrong json   | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+empty        | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+endless      | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+redirect     | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
+no tls       | DDYF / 0 0 | XDYF / 1 0 | XDYX / 0 0 | XDYX / 1 0  | DYYX / 0 n | DYYX / 0 n  | DDYF / 0 0 | DDYF / 0 0
 """
 
 # The same for the calls that only some disconnections need.
 LASTING_SOMETIMES = """
 weather      | find        | directory  | app_token  | principal  | grants     | everyone
-refused      | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-reset        | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-timeout      | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-drip         | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-400          | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+refused      | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+reset        | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+timeout      | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+drip         | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+400          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
 401          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
 403          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
 404          | DDYX / 0 1! | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-409          | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-410          | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-429 in       | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-429          | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-500          | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-502          | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-503          | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-504          | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-not json     | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-wrong json   | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-empty        | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-endless      | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-redirect     | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
-no tls       | DYYX / 0 n  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+409          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+410          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+429 in       | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+429          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+500          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+502          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+503          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+504          | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+not json     | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+wrong json   | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+empty        | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+endless      | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+redirect     | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
+no tls       | DYYX / 0 1  | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0 | DDYX / 0 0
 """
 
 LASTING_ENDS_ACCESS = """
@@ -133,10 +133,8 @@ REFUSALS = ("400", "401", "403", "404", "409", "410")
 # definite, and therefore believed.
 PASSING = {
     ("refresh", "400"): "XDYX / 1 0",  # the grant is dead, said the token endpoint
-    ("list", "403"): "XDYX / 1 0",  # the permission is missing, said Graph
+    ("list", "403"): "XDYX / 0 0",  # the permission is missing, said Graph
     ("delete", "403"): "XDYX / 1 0",
-    ("delete", "404"): "DDYX / 1! 0",
-    ("delete", "410"): "DDYX / 1! 0",
     ("look", "403"): "DYYX / 0 ?",
     ("look", "404"): "DDYX / 0 1!",
     ("remove", "403"): "DYYX / 0 ?",

@@ -101,7 +101,7 @@ def not_found_when_not_answered(patch: pytest.MonkeyPatch) -> None:
         (any_success_is_a_deletion, "delete", "not json"),
         (any_success_is_a_deletion, "remove", "empty"),
         (only_the_probe_is_told, "probe_again", "500"),
-        (subscriptions_are_not_told, "list", "503"),
+        (subscriptions_are_not_told, "delete", "503"),
         (given_up_at_once, "list", "500"),
         (redirects_are_followed, "list", "redirect"),
         (any_success_is_a_deletion, "delete_grant", "not json"),

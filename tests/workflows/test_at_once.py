@@ -77,7 +77,7 @@ def test_many_subscriptions_of_ours_are_deleted_side_by_side(world: World, monke
     begun_ones = itertools.count()
 
     def unsubscribe(_access: str, subscription_id: str) -> str:
-        if next(begun_ones) < at_once.AT_ONCE:
+        if subscription_id.startswith("s") and next(begun_ones) < at_once.AT_ONCE:  # ours was known, and went first
             together.wait()
         if subscription_id == "s6" and "s6 refused" not in ended:
             ended.append("s6 refused")

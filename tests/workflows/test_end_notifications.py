@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from portal import clock
 from portal.db import db
-from portal.models import Connection, DisconnectionStep, Member, Subscription
+from portal.models import Connection, Disconnection, DisconnectionStep, Member, Subscription
 from portal.parts import parts
 from portal.providers import base
 from portal.workflows import at_once, carry_out, disconnect, subscribe
@@ -133,6 +133,65 @@ def test_they_are_still_counted_apart_after_another_try(
     else:
         assert (step.outcome, step.count) == ("Expires", 1)
         assert "Our subscription at Microsoft had ended by itself. We have no word that the other one" in step.detail
+
+
+# --- what cannot be looked up -----------------------------------------------------------------------------------------
+
+
+def not_listed(world: World, status: int = 503) -> None:
+    """Microsoft deletes subscriptions, and does not say which there are."""
+    path = "/v1.0/subscriptions"
+    world.microsoft.desk("POST", "faults", kind="status", status=status, method="GET", path=path, times=None)
+
+
+def test_what_we_know_of_is_deleted_although_we_cannot_ask_for_others(both: World) -> None:
+    both.connected()
+    disconnection_id = begin()
+    not_listed(both)
+    assert tried(disconnection_id).outcome is None
+    assert both.microsoft.holds(ADELE)["subscriptions"] == []
+    disconnect.erase_now(disconnection_id)
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count) == ("Expires", 0)
+    assert step.detail.startswith("Microsoft is not answering. 1 subscription of ours was deleted. We could not ask ")
+    assert "ask whether this connection has another one there; if so, it ends by itself by " in step.detail
+    assert len(step.request_ids) == 2, "of the deletion, and of the last question"
+    row = db.session.get_one(Disconnection, disconnection_id)
+    assert row.subscription_ends_at == row.started_at + subscribe.LIFE
+
+
+def test_it_is_told_as_deleted_when_others_can_be_asked_for_after_all(both: World) -> None:
+    both.connected()
+    disconnection_id = begin()
+    not_listed(both)
+    assert tried(disconnection_id).outcome is None
+    both.microsoft.mend()
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count, step.detail) == ("Done", 1, "1 subscription deleted at Microsoft.")
+    assert len(step.request_ids) == 1
+    assert db.session.get_one(Disconnection, disconnection_id).subscription_ends_at is None
+
+
+def test_it_is_told_as_deleted_when_nothing_more_can_be_asked(both: World) -> None:
+    both.connected()
+    disconnection_id = begin()
+    not_listed(both, 401)
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count) == ("Expires", 0)
+    told = "1 subscription of ours was deleted. Microsoft no longer lets us in, so we could not ask whether"
+    assert step.detail.startswith(told)
+    assert both.microsoft.holds(ADELE)["subscriptions"] == []
+
+
+def test_one_that_is_listed_although_it_was_said_to_be_gone_is_deleted(both: World) -> None:
+    both.connected()
+    disconnection_id = begin()
+    both.microsoft.desk(
+        "POST", "faults", kind="status", status=404, method="DELETE", path="/v1.0/subscriptions/*", times=1
+    )
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count, step.detail) == ("Done", 1, "1 subscription deleted at Microsoft.")
+    assert both.microsoft.holds(ADELE)["subscriptions"] == []
 
 
 # --- two people, one mailbox ------------------------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from sqlalchemy import func, select, text
 
+from portal import clock
 from portal.db import db
 from portal.models import Calendar, DisconnectionStep, Placement
-from portal.workflows import carry_out, disconnect, push, remove_our_meetings, sync
+from portal.workflows import at_once, carry_out, disconnect, intent, push, remove_our_meetings, sync
 from tests.world import World
 
 MANY = 66_000  # PostgreSQL takes 65,535 parameters with a statement
@@ -92,3 +95,60 @@ def test_what_was_found_meanwhile_is_not_forgotten(both: World, monkeypatch: pyt
     monkeypatch.setattr(remove_our_meetings, "_left", lambda connection_id: look(connection_id) - {found})
     assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
     assert db.session.scalars(select(Placement.provider_id)).all() == [found]
+
+
+# --- what cannot be looked up -----------------------------------------------------------------------------------------
+
+
+def forget_where(number: int) -> list[str]:
+    """The answers to the first writings of these never came; the events' ids."""
+    asked = select(Placement).order_by(Placement.id).limit(number)
+    rows = db.session.scalars(asked).all()
+    names = [str(row.provider_id) for row in rows]
+    for row in rows:
+        row.provider_id, row.written_at = None, clock.now() - 2 * intent.SETTLES
+    db.session.commit()
+    return names
+
+
+def ours(world: World) -> set[str]:
+    events = world.microsoft.desk("GET", "accounts/adele@contoso.example/events")
+    return {each["immutable_id"] for each in events if "CoordinoterId" in json.dumps(each)}
+
+
+def searches_fail(world: World, *, status: int = 503, skip: int = 0) -> None:
+    path = "/v1.0/me/*events"
+    world.microsoft.desk("POST", "faults", kind="status", status=status, method="GET", path=path, skip=skip, times=None)
+
+
+@pytest.mark.parametrize("status", [503, 401])
+def test_what_we_know_of_is_removed_although_another_cannot_be_looked_up(both: World, status: int) -> None:
+    """Until the time is over, or at once where Microsoft lets us in no more."""
+    number = written(both)
+    (lost,) = forget_where(1)
+    searches_fail(both, status=status)
+    disconnection_id = begin(both)
+    while carry_out.attempt("remove_our_meetings", disconnection_id) is not None:
+        assert ours(both) == {lost}
+        disconnect.erase_now(disconnection_id)
+    assert ours(both) == {lost}
+    assert (step().outcome, step().count) == ("LeftToYou", 1)
+    assert step().detail.startswith(f"{number - 1} meetings of ours removed from your calendar. Microsoft ")
+    assert "1 meeting of ours may " in step().detail
+    assert len(step().request_ids) >= number - 1
+
+
+def test_what_is_found_is_removed_although_another_cannot_be_looked_up(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "AT_ONCE", 1)
+    number = written(both)
+    lost = forget_where(2)
+    searches_fail(both, skip=1)
+    disconnection_id = begin(both)
+    assert carry_out.attempt("remove_our_meetings", disconnection_id) is not None
+    assert len(ours(both)) == 1
+    assert ours(both) < set(lost)
+    both.microsoft.mend()
+    assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
+    assert (step().outcome, step().count, ours(both)) == ("Done", number, set())
