@@ -73,5 +73,6 @@ def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = replace(parts().settings, retry_first=0.01, retry_longest=0.02, disconnect_deadline=0.3)
     parts_module.install(world.app, replace(parts(), settings=settings))
     monkeypatch.setattr(carry_out, "LOCAL_TRIES", 2)
+    monkeypatch.setattr(carry_out, "KEYS_TRIES", 2)
     monkeypatch.setattr(erase, "PROOFS", 2)
     monkeypatch.setattr("portal.keyring.scour.BETWEEN", 0.0)
