@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from portal.db import Base, db
+from portal.db import db
 from portal.models import (
     Calendar,
     Connection,
@@ -29,7 +29,7 @@ from portal.models import (
 from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
 from portal.models.disconnection_step import FAILED
 from portal.parts import parts
-from portal.workflows import erase, receipt
+from portal.workflows import erase, receipt, traces
 
 HELD = (Copy, Calendar, Subscription, Placement, Token)
 """Everything that a connection may hold."""
@@ -56,12 +56,13 @@ def a_connection_has_one_token_row_at_most() -> list[str]:
 
 def no_row_names_a_connection_that_is_gone() -> list[str]:
     living, found = select(Connection.id), []
-    for table in Base.metadata.sorted_tables:
-        if table.name in erase.LASTING or "connection_id" not in table.c:
-            continue
-        named = table.c.connection_id
-        orphans = db.session.scalars(select(named).where(named.is_not(None), named.not_in(living))).all()
-        found += [f"{table.name} still names {owner}" for owner in orphans]
+    for table in traces.tables():
+        for named in filter(traces.is_owner, traces.columns(table)):
+            orphans = db.session.scalars(select(named).where(named.is_not(None), named.not_in(living))).all()
+            found += [f"{table.name} still names {owner}" for owner in orphans]
+    gone = select(Disconnection.connection_id).where(Disconnection.connection_id.not_in(living))
+    for owner in db.session.scalars(gone).all():
+        found += [f"{name} still names {owner}" for name in traces.found(owner)]
     return found
 
 

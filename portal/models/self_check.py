@@ -13,12 +13,15 @@ from portal.db import Base, UTCDateTime, new_id
 
 
 class SelfCheck(Base):
-    """`findings` holds one entry per step: name, result, sentence, who can mend it, the way. No secret, no title."""
+    """`findings` holds one entry per step: name, result, sentence, who can mend it, the way. No secret, no title.
+
+    It goes with its connection. What was sent to support of it is a message like any other, and names no connection.
+    """
 
     __tablename__ = "self_checks"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     member_id: Mapped[str] = mapped_column(ForeignKey("members.id"), index=True)
-    about_id: Mapped[str] = mapped_column(String(32))
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), index=True)
     at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now)
     findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from sqlalchemy import select
 
 from portal.db import db, new_id
-from portal.models import SelfCheck
+from portal.models import Connection, SelfCheck
 from portal.routes.situation import situation
 from portal.routes.talk import current, who
 from portal.web import articles, asker
 from portal.web.guards import me, own_connection
-from portal.web.htmx import wants_fragment
+from portal.web.htmx import go, wants_fragment
 from portal.web.limits import self_checks
 from portal.web.redirects import page_path
-from portal.workflows import conversation
+from portal.workflows import conversation, disconnect
 from portal.workflows import self_check as workflow
 
 bp = Blueprint("self_check", __name__)
+
+
+@bp.before_request
+def lead_on() -> ResponseReturnValue | None:
+    """A connection of theirs that was disconnected meanwhile has no self-check any more, but the page of its end."""
+    connection_id = (request.view_args or {}).get("connection_id", "")
+    severed = disconnect.find(connection_id) if db.session.get(Connection, connection_id) is None else None
+    if severed is None or not current_user.is_authenticated or severed.member_id != me().id:
+        return None
+    return go(url_for("disconnect.show", disconnection_id=severed.id))
 
 
 @bp.get("/self-check/<connection_id>")
@@ -34,8 +45,8 @@ def start(connection_id: str) -> ResponseReturnValue:
     check = workflow.start(me().id, own_connection(connection_id).id)
     if wants_fragment():
         return _part(connection_id)
-    check_id = check.id
-    while workflow.step(check_id):
+    check_id = check.id if check else None
+    while check_id and workflow.step(check_id):
         pass
     return redirect(url_for("self_check.show", connection_id=connection_id), 303)
 
@@ -74,7 +85,7 @@ def send(connection_id: str) -> ResponseReturnValue:
 
 
 def _last(connection_id: str) -> SelfCheck | None:
-    own = select(SelfCheck).where(SelfCheck.about_id == connection_id).order_by(SelfCheck.at.desc())
+    own = select(SelfCheck).where(SelfCheck.connection_id == connection_id).order_by(SelfCheck.at.desc())
     return db.session.scalars(own.limit(1)).first()
 
 

@@ -7,12 +7,13 @@ import logging
 from sqlalchemy import Select, delete, func, select, update
 
 from portal import clock
-from portal.db import Base, db
-from portal.models import Calendar, Connection, Copy, Placement, Subscription, Token
+from portal.db import db
+from portal.models import Calendar, Connection, Copy, Placement, SelfCheck, Subscription, Token
 from portal.models.connection import CONNECTING
 from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
 from portal.vault import KeysAway
+from portal.workflows import traces
 from portal.workflows.destroy_key import NO_KEY, destroy_key, was_found
 from portal.workflows.not_now import NotYet
 from portal.workflows.promise import Ended, Work
@@ -20,9 +21,6 @@ from portal.workflows.promise import Ended, Work
 logger = logging.getLogger("portal.erase")
 
 PROOFS = 8  # tries to prove; each rewriting of the key database waits for others by itself, too
-
-LASTING = {"disconnections", "activities"}
-"""Tables that may go on naming the connection's id: the account of what happened. They hold nothing of the mailbox."""
 
 
 def erase_tokens(work: Work) -> Ended:
@@ -71,12 +69,14 @@ def tokens_not_erased(work: Work, trouble: str) -> Ended:
 def erase_copies(work: Work) -> Ended:
     """Erase every copy.
 
-    All copied events, calendars, bookmarks, links and the name of your account are deleted here. Your calendar at
-    Microsoft stays as it is.
+    All copied events, calendars, bookmarks, links, self-checks and the name of your account are deleted here. Your
+    calendar at Microsoft stays as it is.
     """
     connection_id = work.row().connection_id
+    # Held first: a self-check that begins at this moment is either erased below, or finds no connection.
+    db.session.scalar(select(Connection.id).where(Connection.id == connection_id).with_for_update())
     copies = db.session.scalar(select(func.count()).where(Copy.connection_id == connection_id)) or 0
-    for table in (Copy, Calendar, Subscription, Token, Placement):
+    for table in (Copy, Calendar, Subscription, Token, Placement, SelfCheck):
         db.session.execute(delete(table).where(table.connection_id == connection_id))
     db.session.execute(delete(Connection).where(Connection.id == connection_id))
     row = work.row()
@@ -93,7 +93,7 @@ def erase_copies(work: Work) -> Ended:
 def prove_nothing_remains(work: Work) -> Ended:
     """Prove that nothing remains.
 
-    We look in every table for anything that belongs to this connection, and check that its key is gone.
+    We look in every table that could name this connection, and check that its key is gone.
     """
     connection_id = work.row().connection_id
     left = remains(connection_id)
@@ -113,8 +113,8 @@ def prove_nothing_remains(work: Work) -> Ended:
         return Ended(FAILED, f"Something was still there: {', '.join(left)}. Our operators have been told.")
     if not clean:
         raise NotYet("The database of our keys is in use all the time, so that it cannot be rewritten.", PROOFS)
-    tables = len(Base.metadata.tables)
-    looked = f"We looked in all {tables} tables and found nothing but this account of the end"
+    tables = len(traces.tables())
+    looked = f"We looked in the {tables} tables that could name this connection, and found nothing"
     if not found_key:
         return Ended(FAILED, f"{looked}. {NO_KEY.replace('to them', 'to your tokens')}", tables)
     return Ended(DONE, f"{looked}; the key is gone. The key database was rewritten.", tables)
@@ -127,24 +127,14 @@ def not_proven(work: Work, trouble: str) -> Ended:
     elsewhere = f"something is still in: {', '.join(left)}" if left else "nothing is left"
     return Ended(
         FAILED,
-        f"{trouble} In all other tables {elsewhere}, but we could not prove that nothing of the key is left in its "
-        "files. We try again every night, and this page says when it is done.",
+        f"{trouble} In the tables that could name this connection {elsewhere}, but we could not prove that nothing of "
+        "the key is left in its files. We try again every night, and this page says when it is done.",
     )
 
 
 def remains(connection_id: str) -> list[str]:
-    """The tables in which something of a connection is still to be found (every table is asked, later ones too)."""
-    left = []
-    for table in Base.metadata.sorted_tables:
-        if table.name in LASTING:
-            continue
-        columns = [table.c[name] for name in ("connection_id", "replaces_id") if name in table.c]
-        if table.name == Connection.__tablename__:
-            columns.append(table.c.id)
-        for column in columns:
-            if db.session.scalar(select(func.count()).select_from(table).where(column == connection_id)):
-                left.append(table.name)
-    return left
+    """The tables in which something of a connection is still to be found, in the transaction at hand."""
+    return traces.found(connection_id)
 
 
 def _attempts(connection_id: str) -> Select[str]:

@@ -12,11 +12,12 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import NoResultFound
 
 from portal import clock, live
 from portal.db import db
 from portal.models import Connection, Executor, SelfCheck, Subscription
-from portal.models.connection import CONNECTED, NEEDS_ATTENTION
+from portal.models.connection import CONNECTED, CONNECTING, NEEDS_ATTENTION
 from portal.parts import parts
 from portal.providers.base import AccessEnded, Busy, OurFault, ProviderError, Unreachable
 from portal.vault import KeysAway
@@ -45,7 +46,9 @@ class Look:
     """One connection under the eye of one check."""
 
     def __init__(self, check: SelfCheck) -> None:
-        connection = db.session.get_one(Connection, check.about_id)
+        connection = db.session.get(Connection, check.connection_id)
+        if connection is None:
+            raise Fenced(check.connection_id)
         self.id, self.epoch = connection.id, connection.epoch
         self.trouble: str = next((each["about"] for each in check.findings if each["result"] == BAD), "")
         db.session.rollback()
@@ -155,23 +158,34 @@ STEPS: tuple[Callable[[Look], Finding], ...] = (
 REMOTE = (microsoft_answers, our_secret, token_renews, mailbox_there, consent_suffices, subscription_alive)
 
 
-def start(member_id: str, connection_id: str) -> SelfCheck:
-    """Begin to look."""
-    check = SelfCheck(member_id=member_id, about_id=connection_id, findings=[])
+def start(member_id: str, connection_id: str) -> SelfCheck | None:
+    """Begin to look. None when there is nothing to look at: a sign-in that is half made, or a connection that went away
+    at this moment (its row is held, so that both take turns)."""
+    there = select(Connection.id).where(Connection.id == connection_id, Connection.state != CONNECTING)
+    if db.session.scalar(there.with_for_update(read=True)) is None:
+        db.session.rollback()
+        return None
+    check = SelfCheck(member_id=member_id, connection_id=connection_id, findings=[])
     db.session.add(check)
     db.session.commit()
     return check
 
 
 def step(check_id: str) -> bool:
-    """Do the next step; False when none is left. Steps that depend on one that failed are not known."""
-    check = db.session.get_one(SelfCheck, check_id)
-    number = len(check.findings)
-    if number >= len(STEPS):
+    """Do the next step; False when none is left. Steps that depend on one that failed are not known.
+
+    Whoever disconnects erases the check with the rest: then none is left either, and what was found is dropped.
+    """
+    check = db.session.get(SelfCheck, check_id, populate_existing=True)
+    number = len(check.findings) if check else 0
+    if check is None or number >= len(STEPS):
         db.session.rollback()
         return False
     found = _look(STEPS[number], check)
-    check = db.session.get_one(SelfCheck, check_id, with_for_update=True, populate_existing=True)
+    check = db.session.get(SelfCheck, check_id, with_for_update=True, populate_existing=True)
+    if check is None:
+        db.session.rollback()
+        return False
     if len(check.findings) == number:  # else another page of theirs was quicker
         title = (STEPS[number].__doc__ or "").strip()
         check.findings = [*check.findings, {"title": title, **asdict(found)}]
@@ -196,14 +210,14 @@ def in_words(check: SelfCheck) -> str:
 
 
 def _look(each: Callable[[Look], Finding], check: SelfCheck) -> Finding:
-    look = Look(check)
-    if look.trouble and each in REMOTE:
-        return Finding(UNKNOWN, "Cannot be seen until the step above is mended.")
     try:
+        look = Look(check)
+        if look.trouble and each in REMOTE:
+            return Finding(UNKNOWN, "Cannot be seen until the step above is mended.")
         return each(look)
     except AccessEnded as ended:
         return Finding(BAD, *of_reason(ended.reason), about=ended.reason.value)
-    except Fenced:
+    except (Fenced, NoResultFound):
         return Finding(UNKNOWN, "This connection was disconnected or changed meanwhile.")
     except KeysAway as away:
         return Finding(BAD, away.sentence, *OURS, about="keys_away")

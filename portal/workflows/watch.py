@@ -9,14 +9,13 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from portal import clock, durable
-from portal.db import Base, db
+from portal.db import db
 from portal.models import Connection, Disconnection
 from portal.parts import parts
 from portal.vault import KeysAway
-from portal.workflows import counters, late
+from portal.workflows import counters, late, traces
 from portal.workflows.activity import record
 from portal.workflows.destroy_key import destroy_key
-from portal.workflows.erase import LASTING
 
 logger = logging.getLogger("portal.watch")
 
@@ -49,20 +48,21 @@ def _orphaned_rows() -> int:
     """Rows of a connection that does not exist, or whose disconnection has ended: then its receipt says what was left.
 
     Foreign keys should make the first impossible; we look anyway. The second would keep the account from being
-    connected again.
+    connected again. A column that may name other things as well is asked for the ended ones alone.
     """
     total = 0
     ended = select(Disconnection.connection_id).where(Disconnection.finished_at.is_not(None))
     living = select(Connection.id).where(Connection.id.not_in(ended))
-    for table in reversed(Base.metadata.sorted_tables):
-        owner = table.c.id if table.name == Connection.__tablename__ else table.c.get("connection_id")
-        if table.name in LASTING or owner is None:
-            continue
-        ids = list(db.session.scalars(select(owner).where(owner.not_in(living))))
-        for connection_id in set(ids):
-            record("watch:orphan", member_id=None, connection_id=connection_id, detail=table.name)
-        db.session.execute(delete(table).where(owner.not_in(living)))
-        total += len(ids)
+    for table in reversed(traces.tables()):
+        for named in traces.columns(table):
+            if table is Connection.__table__ and not traces.is_owner(named):
+                continue  # a Reconnect that names what it was to mend: it goes by itself (`connect.py`)
+            orphaned = named.not_in(living) if traces.is_owner(named) else named.in_(ended)
+            ids = list(db.session.scalars(select(named).where(orphaned)))
+            for connection_id in set(ids):
+                record("watch:orphan", member_id=None, connection_id=connection_id, detail=table.name)
+            db.session.execute(delete(table).where(orphaned))
+            total += len(ids)
     db.session.commit()
     return total
 

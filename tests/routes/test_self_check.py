@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from portal import clock
 from portal.db import db
-from portal.models import Conversation, Entry, Executor, SelfCheck
+from portal.models import Connection, Conversation, Entry, Executor, SelfCheck
+from portal.workflows import disconnect, erase, self_check
 from tests.walker import Walker
 from tests.world import Visitor, World
 
@@ -100,6 +101,66 @@ def test_the_result_goes_to_support_once_and_holds_no_secret(world: World, alice
     link = sam.soup.select_one("#queue a.help-link")
     assert link is not None
     assert "Last self-check" in sam.get(str(link["href"])).get_text()
+
+
+def sever(world: World) -> str:
+    """The connection's id; it is gone."""
+    connection = world.connection()
+    connection_id = connection.id
+    disconnect.begin(connection_id, connection.member_id)
+    db.session.rollback()
+    world.work()
+    return connection_id
+
+
+def test_it_goes_with_its_connection_and_what_support_was_sent_stays(both: World) -> None:
+    alice = both.connected()
+    run(both, alice)
+    alice.post(f"/self-check/{both.connection().id}/send", page="/integrations")
+    connection_id = sever(both)
+    assert db.session.scalars(select(SelfCheck.id)).all() == []
+    (text,) = db.session.scalars(select(Entry.text)).all()
+    assert text.startswith("I checked my connection:")
+    assert connection_id not in text
+    db.session.rollback()
+    answer = alice.client.get(f"/self-check/{connection_id}")
+    assert answer.headers["Location"] == f"/disconnections/{both.disconnection().id}"
+    both.sign_in("bob@northwind.example").get(f"/self-check/{connection_id}", status=404)
+
+
+def test_one_whose_connection_goes_away_meanwhile_ends_calmly(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two steps of it, and in the middle of one."""
+    alice = both.connected()
+    member_id, connection_id = both.connection().member_id, both.connection().id
+    check = self_check.start(member_id, connection_id)
+    assert check is not None
+    check_id = check.id
+    assert self_check.step(check_id)
+    look = self_check.STEPS[1]
+
+    def meanwhile(at: self_check.Look) -> self_check.Finding:
+        """A step"""
+        sever(both)
+        return look(at)
+
+    monkeypatch.setattr(self_check, "STEPS", (self_check.STEPS[0], meanwhile, *self_check.STEPS[2:]))
+    assert self_check.step(check_id) is False, "what was found is dropped"
+    assert self_check.step(check_id) is False
+    assert self_check.start(member_id, connection_id) is None
+    assert erase.remains(connection_id) == []
+    answer = alice.post(f"/self-check/{connection_id}/next", htmx=True)
+    assert answer.headers["HX-Redirect"] == f"/disconnections/{both.disconnection().id}"
+
+
+def test_a_sign_in_that_is_half_made_is_nothing_to_look_at(world: World) -> None:
+    """Else its check would keep it from being swept up."""
+    alice = world.sign_in("alice@northwind.example")
+    alice.get("/integrations/outlook-calendar")
+    alice.press("Connect to Microsoft", follow=False)
+    connection_id = db.session.scalars(select(Connection.id)).one()
+    alice.get(f"/self-check/{connection_id}")
+    alice.press("Check now")
+    assert db.session.scalars(select(SelfCheck.id)).all() == []
 
 
 def test_strangers_check_nothing(world: World, alice: Visitor) -> None:

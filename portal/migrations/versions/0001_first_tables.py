@@ -256,13 +256,17 @@ def upgrade() -> None:
         "self_checks",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("member_id", sa.String(length=32), nullable=False),
-        sa.Column("about_id", sa.String(length=32), nullable=False),
+        sa.Column("connection_id", sa.String(length=32), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("findings", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["connection_id"], ["connections.id"], name=op.f("fk_self_checks_connection_id_connections")
+        ),
         sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_self_checks_member_id_members")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_self_checks")),
     )
     with op.batch_alter_table("self_checks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_self_checks_connection_id"), ["connection_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_self_checks_member_id"), ["member_id"], unique=False)
 
     op.create_table(
@@ -513,6 +517,7 @@ def downgrade() -> None:
     op.drop_table("sign_ins")
     with op.batch_alter_table("self_checks", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_self_checks_member_id"))
+        batch_op.drop_index(batch_op.f("ix_self_checks_connection_id"))
 
     op.drop_table("self_checks")
     op.drop_table("presences")
