@@ -15,12 +15,16 @@ from portal.web.redirects import own_path
 SIGN_IN = "/sign-in"
 REFERENCE = re.compile(r"[0-9A-F]{8}")
 ADDRESS = re.compile(r"[^@\s]{1,100}@[^@\s]{1,100}\.[^@\s]{1,50}")
+OF_ONE = re.compile(r"/?[0-9a-fA-F]{32}")
 SLUG = re.compile(r"[a-z0-9-]{1,100}")
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Where the question comes from. `place` says where the forms are shown, so that ids stay unique."""
+    """Where the question comes from. `place` says where the forms are shown, so that ids stay unique.
+
+    `page` says which kind of page it was, never which connection it was about: a conversation is kept for longer.
+    """
 
     place: str = "page"
     page: str = ""
@@ -39,7 +43,7 @@ def asking(place: str = "") -> Asking:
     article, reference = values.get("article", ""), values.get("reference", "")
     return Asking(
         place=place or ("panel" if values.get("place") == "panel" else "page"),
-        page=own_path(values.get("page"), ""),
+        page=own_path(OF_ONE.sub("", values.get("page", "")), ""),
         article=article if SLUG.fullmatch(article) else "",
         reference=reference if REFERENCE.fullmatch(reference) else "",
         draft=values.get("draft", "")[:1000],

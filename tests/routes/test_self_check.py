@@ -116,7 +116,13 @@ def sever(world: World) -> str:
 def test_it_goes_with_its_connection_and_what_support_was_sent_stays(both: World) -> None:
     alice = both.connected()
     run(both, alice)
-    alice.post(f"/self-check/{both.connection().id}/send", page="/integrations")
+    page = f"/self-check/{both.connection().id}"
+    alice.post(f"{page}/send", page=page)
+    alice.post("/chat/here", page=page)
+    (conversation,) = db.session.scalars(select(Conversation)).all()
+    kept = (conversation.page, conversation.person_page, conversation.situation["Page"])
+    assert kept == ("/self-check", "/self-check", "/self-check"), "a conversation is kept, and names no connection"
+    db.session.rollback()
     connection_id = sever(both)
     assert db.session.scalars(select(SelfCheck.id)).all() == []
     (text,) = db.session.scalars(select(Entry.text)).all()
