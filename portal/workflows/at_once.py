@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from portal import clock
-from portal.providers.base import ProviderError
+from portal.providers.base import AccessEnded, AccessReason, ProviderError, Rejected
 
 AT_ONCE = 4
 """https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits. Sending the same calls in one `$batch`
@@ -24,14 +24,29 @@ class TimeIsUp(ProviderError):
     sentence = "There was not time enough for all of it."
 
 
+def is_refusal(error: ProviderError) -> bool:
+    """Whether the vendor refused this one thing, and may well allow the next."""
+    return isinstance(error, Rejected) or is_forbidden(error)
+
+
+def is_forbidden(error: ProviderError) -> bool:
+    """Whether it was refused for good: to ask again will not help."""
+    return isinstance(error, AccessEnded) and error.reason is AccessReason.SCOPE_MISSING
+
+
 def for_each(
-    items: Iterable[T], call: Callable[[T], None], *, is_over: Callable[[], bool] = lambda: False
+    items: Iterable[T],
+    call: Callable[[T], None],
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    refused: dict[T, ProviderError] | None = None,
 ) -> ProviderError | None:
     """Do `call(item)` for all of them; returns the first trouble, after which nothing more is begun.
 
     What was under way then is still awaited, so that the caller knows of each item how it went. `call` must not use the
     database: it runs in another thread. `is_over` is asked in this one, about every second: a vendor that answers, but
-    slowly, must not hold us longer than one that does not. Then the trouble is TimeIsUp.
+    slowly, must not hold us longer than one that does not. Then the trouble is TimeIsUp. With `refused`, a refusal of
+    one item is noted there, and is no trouble for the others.
     """
     trouble: list[ProviderError] = []
 
@@ -41,7 +56,10 @@ def for_each(
         try:
             call(item)
         except ProviderError as error:
-            trouble.append(error)
+            if refused is not None and is_refusal(error):
+                refused[item] = error
+            else:
+                trouble.append(error)
 
     some = list(items)
     if len(some) == 1:

@@ -12,7 +12,7 @@ from portal.db import db
 from portal.models import Disconnection, Subscription
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE, EXPIRES, FAILED
-from portal.providers.base import AccessEnded, Gone
+from portal.providers.base import AccessEnded, Gone, ProviderError
 from portal.providers.base import Subscription as HeldThere
 from portal.workflows import at_once, intent, late, subscribe
 from portal.workflows.epoch import writing
@@ -37,6 +37,7 @@ def end_notifications(work: Work) -> Ended:
     lapsed: dict[str, bool] = {}  # of each that is no more: whether it had ended by itself
     deleted_now: set[str] = set()
     for_others: set[str] = set()
+    refused: dict[str, ProviderError] = {}
 
     def end_them(access: str) -> None:
         # What we know of goes first: it must not wait for the answer to whether there are others.
@@ -48,7 +49,9 @@ def end_notifications(work: Work) -> Ended:
         there = {each.id for each in found.values()}
         for subscription_id in there - deleted_now:
             lapsed.pop(subscription_id, None)  # it was said to be gone, and is not
-        end_these(access, there - deleted_now, there)
+        end_these(access, there - deleted_now, there)  # once more also what was refused
+        for error in refused.values():
+            raise error
 
     def end_these(access: str, these: set[str], there: set[str]) -> None:
         def end(subscription_id: str) -> None:
@@ -61,7 +64,10 @@ def end_notifications(work: Work) -> Ended:
                 is_over = subscription_id in known and known[subscription_id] <= clock.now()
                 lapsed[subscription_id] = is_over and subscription_id not in there
 
-        trouble = at_once.for_each(sorted(these), end, is_over=work.is_over)
+        for subscription_id in these:
+            refused.pop(subscription_id, None)
+        trouble = at_once.for_each(sorted(these), end, is_over=work.is_over, refused=refused)
+        trouble = trouble or next((error for error in refused.values() if not at_once.is_forbidden(error)), None)
         if trouble is not None:
             raise trouble
 
@@ -209,7 +215,8 @@ def _lapsing(work: Work, ended: AccessEnded) -> Ended:
     db.session.rollback()
     ids = [ended.request_id] if ended.request_id else []
     if known:
-        what = "our subscription. It ends by itself" if len(known) == 1 else f"{len(known)}. They end by themselves"
+        one = f"{'the other one' if gone else 'our subscription'}. It ends by itself"
+        what = one if len(known) == 1 else f"{len(known)}. They end by themselves"
         detail = f"{gone}{shut_out(ended)}, so we could not delete {what} by {at(until)}. {THROWN_AWAY}"
         return Ended(EXPIRES, detail, len(known) + len(unanswered), ids, subscription_ends_at=until)
     if unanswered:

@@ -106,6 +106,8 @@ GiveUp = Callable[[Work, str], Ended]
 
 def shut_out(ended: AccessEnded) -> str:
     """Why nothing can be asked of the vendor any more. What we lost ourselves is not laid at its door."""
+    if ended.reason is AccessReason.SCOPE_MISSING:
+        return "Microsoft refused"  # this one thing, not us
     lost = ended.reason is AccessReason.TOKEN_UNREADABLE
     return "We can no longer open our own tokens" if lost else "Microsoft no longer lets us in"
 

@@ -11,7 +11,7 @@ from portal.db import db
 from portal.models import Calendar, Disconnection, Placement
 from portal.models.connection import DISCONNECTING
 from portal.models.disconnection_step import DONE, FAILED, LEFT_TO_YOU
-from portal.providers.base import AccessEnded, Gone
+from portal.providers.base import AccessEnded, Gone, ProviderError
 from portal.workflows import at_once, intent
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, count_of, shut_out
@@ -29,21 +29,24 @@ def remove_our_meetings(work: Work) -> Ended:
     connection_id, removes = row.connection_id, row.remove_meetings
     db.session.rollback()
     kept, shut, removed_now = set[str](), "", 0
+    refused: dict[str, ProviderError] = {}
     try:
         if removes:  # what we know of goes first: it must not wait for what has to be looked up
-            removed_now = _remove(work, kept)
+            removed_now = _remove(work, kept, refused)
         try:
             _settle(work)
         finally:
-            if removes:  # what was found, though perhaps not all was
-                removed_now += _remove(work, kept)
+            if removes:  # what was found, though perhaps not all was; and once more what was refused
+                removed_now += _remove(work, kept, refused)
+        for error in refused.values():
+            raise error
     except AccessEnded as ended:
         shut = shut_out(ended)
     left, unknown, planned = _left(connection_id), len(_unanswered(connection_id)), work.row().meetings
     db.session.rollback()
     if not removes or not (planned or unknown):
         return Ended(DONE, _what_stays(planned, unknown), planned)
-    if shut and removed_now:
+    if shut and unknown and removed_now:
         raise intent.StillOpen  # we were let in for those: look once more
     if shut:
         detail = f"{shut}: {_still(left, unknown)} You can delete them in Outlook."
@@ -55,8 +58,11 @@ def remove_our_meetings(work: Work) -> Ended:
     return Ended(DONE, told, removed)
 
 
-def _remove(work: Work, kept: set[str]) -> int:
-    """Remove all that our map says are there, but for those `kept`, to which it adds; returns how many went."""
+def _remove(work: Work, kept: set[str], refused: dict[str, ProviderError]) -> int:
+    """Remove all that our map says are there, but for those `kept`, to which it adds; returns how many went.
+
+    What the vendor forbids is left in `refused`.
+    """
     provider, left, gone = work.provider(), _left(work.row().connection_id) - kept, 0
 
     def remove_them(access: str) -> None:
@@ -74,7 +80,9 @@ def _remove(work: Work, kept: set[str]) -> int:
                 request_ids.append(request_id)
                 removed.append(event_id)
 
-        trouble = at_once.for_each(left - kept, remove, is_over=work.is_over)
+        refused.clear()
+        trouble = at_once.for_each(left - kept, remove, is_over=work.is_over, refused=refused)
+        trouble = trouble or next((error for error in refused.values() if not at_once.is_forbidden(error)), None)
         _note_removed(work, removed, request_ids)
         left.difference_update(removed)
         gone += len(removed)
@@ -121,9 +129,14 @@ def _settle(work: Work) -> None:
                     found[meeting_id] = event_id
             looked.add(place)
 
-        trouble = at_once.for_each([each for each in places if each not in looked], look, is_over=work.is_over)
+        refused: dict[tuple[str, str], ProviderError] = {}
+        left = [each for each in places if each not in looked]
+        trouble = at_once.for_each(left, look, is_over=work.is_over, refused=refused)
         if trouble is not None:
             raise trouble
+        for (meeting_id, _), error in refused.items():
+            if meeting_id not in found:
+                raise error
 
     try:
         work.with_access(look_for_them)

@@ -6,10 +6,10 @@ A cell reads `ends / left`. *Ends* is the outcome of the four remote steps, one 
 
     D Done   Y LeftToYou (only you can)   X Expires (lapses by itself, told when)   F Failed (we could not find out)
 
-*Left* is what Microsoft holds in the end: subscriptions of ours, then meetings of ours (`n`: all that were there, `?`:
-as many as the receipt says; calls that have nothing to do with meetings have none to begin with), then permissions that
-the person gave us (the one they gave, where no figure stands). `!` marks what Microsoft itself said was gone: a 404 or
-410 to a DELETE is believed, as there is nobody else to ask.
+*Left* is what Microsoft holds in the end: subscriptions of ours, then meetings of ours (`n`: all that were there; calls
+that have nothing to do with meetings have none to begin with), then permissions that the person gave us (the one they
+gave, where no figure stands). `!` marks what Microsoft itself said was gone: a 404 or 410 to a DELETE is believed,
+unless a list of what is there says otherwise, and then the second one.
 
 Fair weather ends in `DDYX / 0 0`: Microsoft lets only the person withdraw consent, and still honours it until then.
 Where the business asked us to remove permissions, it ends in `DDDX / 0 0 0`; at a provider that offers revocation in
@@ -134,10 +134,7 @@ REFUSALS = ("400", "401", "403", "404", "409", "410")
 PASSING = {
     ("refresh", "400"): "XDYX / 1 0",  # the grant is dead, said the token endpoint
     ("list", "403"): "XDYX / 0 0",  # the permission is missing, said Graph
-    ("delete", "403"): "XDYX / 1 0",
-    ("look", "403"): "DYYX / 0 ?",
     ("look", "404"): "DDYX / 0 1!",
-    ("remove", "403"): "DYYX / 0 ?",
     ("remove", "404"): "DDYX / 0 1!",
     ("remove", "410"): "DDYX / 0 1!",
     ("app_token", "400"): "DDYX / 0 0",
@@ -167,10 +164,12 @@ DEFINITE = {
     ("app_token", "400"),
     *((call, weather) for call in ("principal", "grants", "everyone", "delete_grant") for weather in REFUSALS),
 }
-"""Cells in which the answer is believed at once: there is nothing to be tried again."""
+"""Cells in which the answer is believed in the same try: at once, or when it is the same once the others are done."""
 
 HARMLESS = {(call, "drip") for call in ("delete", "remove", "delete_grant", *REVOKING)}
-"""Cells in which the weather changes nothing: an answer without a body cannot drip."""
+HARMLESS |= {("find", weather) for weather in ("400", "409", "410")}
+"""Cells in which the weather changes nothing: an answer without a body cannot drip, and what is not found by one
+question, since it was refused, is found by the next, as a default calendar is asked by both its names."""
 
 BELIEVED = {(call, weather) for call in REVOKING for weather in ("wrong json", "empty")}
 """Cells in which nobody could tell the weather from a revocation: a bare 200 is all that RFC 7009 section 2.2 asks."""
@@ -180,7 +179,7 @@ OUTCOMES = {"D": "Done", "Y": "LeftToYou", "X": "Expires", "F": "Failed"}
 
 def read_cell(text: str) -> Expected:
     """Read one cell; a misspelt one is an error."""
-    found = re.fullmatch(r"([DYXF]{4}) / (\d)(!?) (\d|n|\?)(!?)(?: (\d)(!?))?", text.strip())
+    found = re.fullmatch(r"([DYXF]{4}) / (\d)(!?) (\d|n)(!?)(?: (\d)(!?))?", text.strip())
     if found is None:
         raise ValueError(f"not a cell: {text!r}")
     ends, subscriptions, lie, meetings, other_lie, grants, third_lie = found.groups()

@@ -194,6 +194,22 @@ def test_one_that_is_listed_although_it_was_said_to_be_gone_is_deleted(both: Wor
     assert both.microsoft.holds(ADELE)["subscriptions"] == []
 
 
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def test_one_that_is_refused_lapses_and_the_others_are_deleted(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    both.connected()
+    two_more(monkeypatch, [])
+    both.microsoft.breaks("status", "subscriptions", method="DELETE", status=403, times=None)
+    disconnection_id = begin()
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count) == ("Expires", 1)
+    told = "1 subscription of ours was deleted. Microsoft refused, so we could not delete the other one. It ends by"
+    assert step.detail.startswith(told)
+    ends = db.session.get_one(Disconnection, disconnection_id).subscription_ends_at
+    assert ends == db.session.scalars(select(Subscription.expires_at).where(Subscription.ended_at.is_(None))).one()
+
+
 # --- two people, one mailbox ------------------------------------------------------------------------------------------
 
 

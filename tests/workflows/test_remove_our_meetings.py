@@ -152,3 +152,32 @@ def test_what_is_found_is_removed_although_another_cannot_be_looked_up(
     both.microsoft.mend()
     assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
     assert (step().outcome, step().count, ours(both)) == ("Done", number, set())
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def forbidden(world: World, event_id: str, *, times: int | None) -> None:
+    """Microsoft refuses us this event alone."""
+    path = f"/v1.0/me/events/{event_id}"
+    world.microsoft.desk("POST", "faults", kind="status", status=403, method="GET", path=path, times=times)
+
+
+def test_one_that_is_refused_is_left_to_the_person_and_the_others_are_removed(both: World) -> None:
+    number = written(both)
+    stays = sorted(ours(both))[0]
+    forbidden(both, stays, times=None)
+    assert carry_out.attempt("remove_our_meetings", begin(both)) is None
+    assert ours(both) == {stays}
+    assert (step().outcome, step().count) == ("LeftToYou", 1)
+    assert step().detail == (
+        f"{number - 1} meetings of ours removed from your calendar. Microsoft refused: "
+        "1 meeting of ours stayed in your calendar. You can delete them in Outlook."
+    )
+
+
+def test_one_that_was_refused_is_asked_for_once_more_when_the_others_are_gone(both: World) -> None:
+    number = written(both)
+    forbidden(both, sorted(ours(both))[0], times=1)
+    assert carry_out.attempt("remove_our_meetings", begin(both)) is None
+    assert (step().outcome, step().count, ours(both)) == ("Done", number, set())
