@@ -16,7 +16,7 @@ from portal.providers.base import AccessEnded, Gone, ProviderError
 from portal.providers.base import Subscription as HeldThere
 from portal.workflows import at_once, intent, late, subscribe
 from portal.workflows.epoch import writing
-from portal.workflows.promise import Ended, Work, at, count_of, shut_out
+from portal.workflows.promise import Ended, Work, by, count_of, shut_out
 from portal.workflows.subscribe import LIFE
 
 LEFT_FOR_OTHERS = "Another connection here uses the same mailbox; its subscription at Microsoft was left for it."
@@ -189,18 +189,18 @@ def give_up(work: Work, trouble: str) -> Ended:
     row = work.row()
     until = _latest(row, [*known.values(), *unanswered])
     if len(known) == 1:
-        told = f"We have no word that our subscription was deleted; it ends by itself by {at(until)}."
+        told = f"We have no word that our subscription was deleted; it ends by itself by {by(until)}."
         if gone:
             told = told.replace("our subscription", "the other one")
     elif known:
         more = "more " if gone else ""
-        told = f"We have no word that {len(known)} {more}were deleted; they end by themselves by {at(until)}."
+        told = f"We have no word that {len(known)} {more}were deleted; they end by themselves by {by(until)}."
     elif unanswered:
         told = _perhaps(until)
     elif gone:
         told = f"We could not ask whether {_another(until)}"
     else:
-        detail = f"{trouble} We could not look for subscriptions; any of ours ends by {at(until)}."
+        detail = f"{trouble} We could not look for subscriptions; any of ours ends by {by(until)}."
         return Ended(FAILED, detail, subscription_ends_at=until)
     detail = f"{trouble} {gone}{told} {THROWN_AWAY}"
     return Ended(EXPIRES, detail, len(known) + len(unanswered), subscription_ends_at=until)
@@ -217,7 +217,7 @@ def _lapsing(work: Work, ended: AccessEnded) -> Ended:
     if known:
         one = f"{'the other one' if gone else 'our subscription'}. It ends by itself"
         what = one if len(known) == 1 else f"{len(known)}. They end by themselves"
-        detail = f"{gone}{shut_out(ended)}, so we could not delete {what} by {at(until)}. {THROWN_AWAY}"
+        detail = f"{gone}{shut_out(ended)}, so we could not delete {what} by {by(until)}. {THROWN_AWAY}"
         return Ended(EXPIRES, detail, len(known) + len(unanswered), ids, subscription_ends_at=until)
     if unanswered:
         detail = f"{gone}{shut_out(ended)}. {_perhaps(until)} {THROWN_AWAY}"
@@ -225,19 +225,19 @@ def _lapsing(work: Work, ended: AccessEnded) -> Ended:
     if gone:
         detail = f"{gone}{shut_out(ended)}, so we could not ask whether {_another(until)} {THROWN_AWAY}"
         return Ended(EXPIRES, detail, 0, ids, subscription_ends_at=until)
-    detail = f"We know of no subscription of ours there; one that we were never told of ends by {at(until)}."
+    detail = f"We know of no subscription of ours there; one that we were never told of ends by {by(until)}."
     return Ended(DONE, f"{shut_out(ended)}. {detail}", 0, ids, subscription_ends_at=until)
 
 
 def _another(until: datetime) -> str:
     """What we know of is gone, and what else may be there we could not look up."""
-    return f"this connection has another one there; if so, it ends by itself by {at(until)}."
+    return f"this connection has another one there; if so, it ends by itself by {by(until)}."
 
 
 def _perhaps(until: datetime) -> str:
     return (
         "We had asked for a subscription and never had Microsoft's answer: it may exist, "
-        f"and then ends by itself by {at(until)}."
+        f"and then ends by itself by {by(until)}."
     )
 
 

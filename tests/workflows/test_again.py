@@ -347,7 +347,7 @@ def test_what_a_step_tried_again_was_issued_is_told(hanging: World, monkeypatch:
     lapses_at = hanging.disconnection().lapses_at
     assert lapses_at is not None
     assert lapses_at > clock.now() + timedelta(hours=2)
-    assert promise.at(lapses_at) in told["try_the_old_token"]["detail"]
+    assert promise.by(lapses_at) in told["try_the_old_token"]["detail"]
 
 
 def test_a_waiting_step_is_only_hurried(hanging: World) -> None:
