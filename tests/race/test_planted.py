@@ -44,6 +44,7 @@ def kept_outside_of_the_guard(patch: Patch) -> None:
 def losers_keep_quiet(patch: Patch) -> None:
     """What a refresh wins after the fence is dropped, and told to nobody."""
     patch.setattr(tokens, "dispose", lambda *_: True)
+    patch.setattr(tokens, "last_lapses_at", lambda _, token: token.lapses_at)  # else the lease tells of it
 
 
 def subscription_not_taken_back(patch: Patch) -> None:
