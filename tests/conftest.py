@@ -161,6 +161,13 @@ def _at(url: str, name: str) -> str:
     return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that say so play their PostgreSQL half with `long` alone, so that CI has an end."""
+    for item in items:
+        if item.get_closest_marker("postgresql_is_long") and "[postgresql" in item.name:
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def both_urls(request: pytest.FixtureRequest) -> tuple[str, str]:
     """For tests that must hold on both databases."""

@@ -26,6 +26,8 @@ from portal.workflows.carry_out import attempt
 from portal.workflows.conversation import Message, Person, Refused, start
 from tests.world import CLIENT_ID, World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 REMOTE = ("end_notifications", "remove_our_meetings", "withdraw_access", "try_the_old_token")
 

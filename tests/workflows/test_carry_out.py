@@ -18,6 +18,8 @@ from portal.workflows import disconnect
 from portal.workflows.carry_out import attempt
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 REMOTE = ("end_notifications", "remove_our_meetings", "withdraw_access", "try_the_old_token")
 
 

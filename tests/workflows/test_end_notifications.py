@@ -15,6 +15,8 @@ from portal.providers import base
 from portal.workflows import at_once, carry_out, disconnect, subscribe
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 
 

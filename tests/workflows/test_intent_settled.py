@@ -36,6 +36,8 @@ from tests.workflows.test_intent import (
 )
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 REFUSALS = [
     (Rejected, 400, "InvalidRequest"),
     (Rejected, 403, "ExtensionError"),

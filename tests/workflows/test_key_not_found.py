@@ -15,6 +15,8 @@ from tests.outage import another_one, away, impatient
 from tests.workflows.test_keys_away import seen, steps
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 NOT_YET = "The key to your tokens has not turned up. We look every night, and destroy it if it does."
 MADE_UP = "we made up for it: the key to your tokens is destroyed"
 

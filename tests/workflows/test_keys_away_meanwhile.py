@@ -26,6 +26,8 @@ from tests.outage import WORDS, away, impatient
 from tests.workflows.test_keys_away import seen, steps
 from tests.world import CARD, World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 
 

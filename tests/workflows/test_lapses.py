@@ -16,6 +16,8 @@ from portal.workflows.carry_out import attempt
 from portal.workflows.promise import at, by
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 
 

@@ -21,6 +21,8 @@ from portal.workflows.promise import Work, at
 from portal.workflows.subscribe import CLIENT_STATE, LIFE
 from tests.world import Visitor, World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select, update
 
 from portal import clock
@@ -16,6 +17,8 @@ from portal.models import Connection
 from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
 from portal.workflows import disconnect, sync
 from tests.world import CARD, World
+
+pytestmark = pytest.mark.postgresql_is_long
 
 MEGAN = ("bob@northwind.example", "megan@outlook.example")
 

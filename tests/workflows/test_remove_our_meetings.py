@@ -13,6 +13,8 @@ from portal.models import Calendar, DisconnectionStep, Placement
 from portal.workflows import at_once, carry_out, disconnect, intent, push, remove_our_meetings, sync
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 MANY = 66_000  # PostgreSQL takes 65,535 parameters with a statement
 
 SEED = """

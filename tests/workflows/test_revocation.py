@@ -11,6 +11,8 @@ from portal.models import DisconnectionStep, Token
 from portal.models.disconnection_step import DONE, EXPIRES
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 
 

@@ -16,6 +16,8 @@ from tests import always
 from tests.workflows.test_keys_away import steps
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 
 def sever(world: World) -> str:
     connection = world.connection()

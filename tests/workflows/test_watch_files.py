@@ -16,6 +16,8 @@ from portal.residue.apart import CouldNotLook
 from portal.workflows import counters, watch_files
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 OWNER = "f" * 32
 CLEAR = "access token in the clear"
 LOST = CouldNotLook("TimeoutExpired")

@@ -16,6 +16,8 @@ from portal.workflows import carry_out, tokens, withdraw_consent
 from portal.workflows import disconnect as disconnect_workflow
 from tests.world import CLIENT_ID, Visitor, World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE, MEGAN = "adele@contoso.example", "megan@outlook.example"
 APPLICATION = f"tenants/contoso.example/applications/{CLIENT_ID}"
 RIGHT = "DelegatedPermissionGrant.ReadWrite.All"
