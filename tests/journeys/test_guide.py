@@ -222,7 +222,9 @@ def test_an_unhappy_face_leads_to_a_person(demo: Demo, browsers: Browsers, membe
     sign_in(desk, demo, "sam@coordinoter.example", "/support")
     desk.get_by_label("Search all conversations").fill("birthday")  # other tests have written to this desk as well
     button(desk, "Search").click()
-    desk.get_by_role("link", name=re.compile("Bob")).click()
+    found = desk.get_by_role("link", name=re.compile("Bob"))
+    expect(found).to_have_count(1)  # until the answer is there, the whole queue stands there
+    found.click()
     expect(desk.get_by_role("main")).to_contain_text(message)
     expect(desk.get_by_role("main")).to_contain_text("disconnect-outlook-calendar")
 
