@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ from portal.models import Calendar, Connection, Copy, Meeting, Placement
 from portal.models.connection import CONNECTED
 from portal.providers.base import Gone, NewEvent, Provider, ProviderError
 from portal.workflows import intent, tokens
+from portal.workflows.at_once import is_refusal
 from portal.workflows.epoch import Fenced, writing
+
+logger = logging.getLogger("portal.push")
 
 _SPACE = uuid.UUID("6f1d7e0a-3b52-4c0e-9f0e-5a9c1c0d7e42")
 
@@ -34,13 +38,17 @@ def choose(connection_id: str, epoch: int, calendar_id: str | None) -> None:
         connection.write_calendar_id = calendar_id
 
 
-def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
-    """Write every coming meeting of the member that is not there yet; returns how many. Runs within a sync."""
+def write_meetings(connection_id: str, epoch: int, provider: Provider) -> list[str]:
+    """Write every coming meeting of the member that is not there yet. Runs within a sync.
+
+    Returns the titles of those that the vendor refused: one of them must not keep the others, and all that a sync does
+    after this, from being done, at every sync anew.
+    """
     connection = db.session.get(Connection, connection_id)
     calendar = db.session.get(Calendar, connection.write_calendar_id or "") if connection else None
     if connection is None or calendar is None:
         db.session.rollback()
-        return 0
+        return []
     certain = Placement.connection_id == connection_id, Placement.provider_id.is_not(None)
     placed = select(Placement.meeting_id).where(*certain)
     coming = db.session.scalars(
@@ -64,12 +72,18 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> int:
     }
     calendar_id = calendar.provider_id
     db.session.rollback()
+    refused: list[str] = []
     for meeting_id, event in events.items():
         try:
             _write_one(connection_id, epoch, provider, calendar_id, meeting_id, event)
         except Gone:
-            return 0  # the calendar went away; the next look at the list forgets the choice
-    return len(events)
+            break  # the calendar went away; the next look at the list forgets the choice
+        except ProviderError as error:
+            if not is_refusal(error):
+                raise
+            logger.warning("a meeting for %s was refused: %s", connection_id, error.request_id)
+            refused.append(event.title)
+    return refused
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from textwrap import shorten
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -59,8 +60,7 @@ def read_changes(connection_id: str) -> None:
     while (claimed := _claim(connection_id, lease)) is not None:
         epoch, wanted_at = claimed
         try:
-            unread = _read_all(connection_id, epoch)
-            _finish(connection_id, epoch, wanted_at, unread)
+            _finish(connection_id, epoch, wanted_at, note=_read_all(connection_id, epoch))
         except Fenced:
             return
         except base.AccessEnded as ended:
@@ -99,11 +99,11 @@ def _claim(connection_id: str, lease: str) -> tuple[int, datetime] | None:
     return claimed
 
 
-def _finish(connection_id: str, epoch: int, wanted_at: datetime, unread: list[str]) -> None:
+def _finish(connection_id: str, epoch: int, wanted_at: datetime, note: str | None) -> None:
     with writing(connection_id, epoch, CONNECTED) as connection:
         connection.last_sync_at = clock.now()
         connection.sync_lease = connection.sync_lease_until = None
-        connection.sync_note = f"Could not be read: {', '.join(unread)}"[:200] if unread else None
+        connection.sync_note = note
         if connection.sync_wanted_at is not None and connection.sync_wanted_at <= wanted_at:
             connection.sync_wanted_at = None
         copies.tell(connection)
@@ -119,8 +119,8 @@ def _give_way(connection_id: str, epoch: int, note: str) -> None:
         pass
 
 
-def _read_all(connection_id: str, epoch: int) -> list[str]:
-    """Everything once; returns the names of calendars that could not be read. Raises when none could."""
+def _read_all(connection_id: str, epoch: int) -> str | None:
+    """Everything once; returns what could not be read or written. Raises when no calendar could be read."""
     provider = tokens.provider_of(connection_id)
 
     def ask(call: Callable[[str], T]) -> T:
@@ -153,7 +153,22 @@ def _read_all(connection_id: str, epoch: int) -> list[str]:
             trouble.append((row.name, error))
     if trouble and len(trouble) == len(rows):
         raise trouble[0][1]
-    push.write_meetings(connection_id, epoch, provider)
+    unwritten = push.write_meetings(connection_id, epoch, provider)
     for _name, each in trouble:
         logger.warning("a calendar of %s was not read: %s %s", connection_id, type(each).__name__, each.request_id)
-    return [name for name, _each in trouble]
+    return _note([name for name, _each in trouble], unwritten)
+
+
+def _note(unread: list[str], unwritten: list[str]) -> str | None:
+    """What the card says of a sync that left something out; cut short, as it goes into a column of 200 characters."""
+    parts = [
+        f"{begins}: {_some(names)}."
+        for begins, names in (("Could not be read", unread), ("Could not be written", unwritten))
+        if names
+    ]
+    return " ".join(parts) or None
+
+
+def _some(names: list[str]) -> str:
+    shown = shorten(", ".join(names[:3]), 60, placeholder="...")
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -15,6 +15,7 @@ from portal import clock
 from portal.db import db
 from portal.models import Calendar, Copy, Disconnection, Meeting, Placement, Receipt
 from portal.parts import parts
+from portal.providers.base import AccessEnded, AccessReason, NewEvent, ProviderError, Rejected
 from portal.workflows import at_once, carry_out, disconnect, erase, intent, push, remove_our_meetings, sync, tokens
 from portal.workflows.promise import Work
 from tests.world import World
@@ -103,6 +104,35 @@ def test_a_kill_between_writing_and_remembering_makes_no_twin(both: World) -> No
     sync.want(both.connection().id)
     both.work()
     assert placed() == number == len(ours(both))
+
+
+@pytest.mark.parametrize("refusal", [Rejected(), AccessEnded(AccessReason.SCOPE_MISSING)], ids=["400", "403"])
+def test_a_refused_meeting_keeps_no_other_from_being_written(
+    both: World, refusal: ProviderError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both.connected()
+    provider = parts().providers["outlook-calendar"]
+    write, asked = provider.write_event, list[str]()
+
+    def refuse_the_first(access: str, calendar_id: str, event: NewEvent) -> str:
+        asked.append(event.title)
+        if event.title == asked[0]:
+            raise refusal
+        return write(access, calendar_id, event)
+
+    monkeypatch.setattr(provider, "write_event", refuse_the_first)
+    choose(both)
+    connection, number = both.connection(), placed()
+    assert connection.state == "connected"
+    assert connection.last_sync_at is not None
+    assert connection.sync_wanted_at is None
+    assert connection.sync_note == f"Could not be written: {asked[0]}."
+    assert number == len(ours(both)) > 0
+    monkeypatch.undo()
+    sync.want(connection.id)  # the next sync asks for it again
+    both.work()
+    assert both.connection().sync_note is None
+    assert placed() == len(ours(both)) == number + 1
 
 
 def test_they_stay_by_default(both: World) -> None:

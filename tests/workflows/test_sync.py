@@ -201,7 +201,7 @@ def test_one_calendar_that_cannot_be_read_does_not_stop_the_others(both: World) 
     again(both)
     connection = both.connection()
     assert connection.state == "connected"
-    assert connection.sync_note == f"Could not be read: {name}"
+    assert connection.sync_note == f"Could not be read: {name}."
     assert copies() == before + 3
     both.microsoft.mend()
     again(both)
