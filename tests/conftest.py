@@ -16,12 +16,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
+from jinja2 import BytecodeCache, FileSystemBytecodeCache
+from sqlalchemy import update
 
 from portal import create_app, sandbox
 from portal.cli import migrate
 from portal.config import Settings, load
 from portal.db import db
+from portal.demo import PASSWORD
+from portal.models import Member
 from portal.parts import parts
 from portal.seed import plant
 from tests.door import Door, open_door
@@ -111,6 +116,10 @@ def _fill(settings: Settings) -> None:
     with app.app_context():
         migrate(app)
         plant()
+        # Passwords that are quick to check: the suite signs in thousands of times.
+        hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+        db.session.execute(update(Member).values(password_hash=hashed))
+        db.session.commit()
         db.session.remove()
         db.engine.dispose()
         parts().vault.engine.dispose()  # the last one out folds the write-ahead log into the file that is copied
@@ -175,10 +184,17 @@ def both_urls(request: pytest.FixtureRequest) -> tuple[str, str]:
     return urls
 
 
-def _make_world(urls: tuple[str, str], door: Door, microsoft: Microsoft) -> Iterator[World]:
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+    """The templates, compiled once for all portals of the tests."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
+def _make_world(urls: tuple[str, str], door: Door, microsoft: Microsoft, compiled: BytecodeCache) -> Iterator[World]:
     microsoft.reset()
     app = create_app(make_settings(*urls, door.url, microsoft.url))
     app.config["TESTING"] = True
+    app.jinja_env.bytecode_cache = compiled
     door.app = app
     with app.app_context():
         yield World(app, microsoft)
@@ -191,15 +207,15 @@ def _make_world(urls: tuple[str, str], door: Door, microsoft: Microsoft) -> Iter
 
 
 @pytest.fixture
-def world(sqlite_urls: tuple[str, str], door: Door, microsoft: Microsoft) -> Iterator[World]:
+def world(sqlite_urls: tuple[str, str], door: Door, microsoft: Microsoft, compiled: BytecodeCache) -> Iterator[World]:
     """A portal on SQLite and the sandbox, both fresh."""
-    yield from _make_world(sqlite_urls, door, microsoft)
+    yield from _make_world(sqlite_urls, door, microsoft, compiled)
 
 
 @pytest.fixture
-def both(both_urls: tuple[str, str], door: Door, microsoft: Microsoft) -> Iterator[World]:
+def both(both_urls: tuple[str, str], door: Door, microsoft: Microsoft, compiled: BytecodeCache) -> Iterator[World]:
     """The same world, once on SQLite and once on PostgreSQL."""
-    yield from _make_world(both_urls, door, microsoft)
+    yield from _make_world(both_urls, door, microsoft, compiled)
 
 
 @pytest.fixture

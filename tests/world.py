@@ -55,6 +55,7 @@ class Visitor:
         self.client = _Apart(app.test_client())
         self.at_microsoft = requests.Session()
         self.page: TestResponse | None = None
+        self._read: tuple[TestResponse, BeautifulSoup] | None = None
 
     def get(self, path: str, *, status: int = 200, htmx: bool = False) -> BeautifulSoup:
         """Open an address and expect a status."""
@@ -66,7 +67,9 @@ class Visitor:
     def soup(self) -> BeautifulSoup:
         """The page at hand."""
         assert self.page is not None
-        return BeautifulSoup(self.page.text, "html.parser")
+        if self._read is None or self._read[0] is not self.page:
+            self._read = self.page, BeautifulSoup(self.page.text, "html.parser")
+        return self._read[1]
 
     def press(self, button: str, *, htmx: bool = False, follow: bool = True, **fields: str) -> BeautifulSoup:
         """Submit the form of the page at hand whose button reads so, as a browser without JavaScript would."""
