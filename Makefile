@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# The order of the files is ours (tests/conftest.py says why): the reordering would put the longest ones last.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo demo-reset test test-long lint check-browser bench bench-long pictures clean
 
@@ -29,10 +31,10 @@ check-browser: setup
 	@$(BIN)/python -m tests.browser
 
 test: setup check-browser ## run every test but the long versions, the real-browser journeys included
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long" $(ARGS)
 
 test-long: setup check-browser ## the same with every long version, which takes far longer
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 lint: setup ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -171,7 +171,11 @@ def _at(url: str, name: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that say so play their PostgreSQL half with `long` alone, so that CI has an end."""
+    """Files that say so play their PostgreSQL half with `long` alone, so that CI has an end.
+
+    What kills processes comes first: it mostly waits, while the other workers go on with what computes.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/kill/"))
     for item in items:
         if item.get_closest_marker("postgresql_is_long") and "[postgresql" in item.name:
             item.add_marker(pytest.mark.long)

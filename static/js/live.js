@@ -1,9 +1,12 @@
-/* One stream per page tells its parts to look again. Without a stream they look by themselves every few seconds. */
+/* One stream per page tells its parts to look again. Without a stream they look by themselves every few seconds.
+   `live-all` is for parts in which something is going on, `live-rarely` for those at rest. */
 "use strict";
 
 (() => {
   const EVERY = 2000;
   const SAFETY = 15; // with a stream: every so many rounds, should an event ever get lost
+  const RARELY = 5; // rounds without a stream, and
+  const HARDLY = 60; // with one: the rarest safety, for the most pages
   let streaming = false;
   let round = 0;
 
@@ -23,7 +26,9 @@
 
   window.setInterval(() => {
     round += 1;
-    if (document.hidden || (streaming && round % SAFETY)) return;
+    if (document.hidden) return;
+    if (round % (streaming ? HARDLY : RARELY) === 0) window.htmx.trigger(document.body, "live-rarely");
+    if (streaming && round % SAFETY) return;
     window.htmx.trigger(document.body, "live-all");
     if (!streaming) window.htmx.trigger(document.body, "live-polling");
   }, EVERY);

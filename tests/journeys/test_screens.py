@@ -206,7 +206,8 @@ def test_what_the_administrator_and_support_see(
     bob = Surfer(demo.url)
     bob.sign_in("bob@northwind.example")
     bob.get("/chat")
-    bob.press("Send", text="Hello? **Is** anybody there? " + "Since this morning it says that it hangs. " * 4)
+    text = "Hello? **Is** anybody there? " + "Since this morning it says that it hangs. " * 4
+    bob.press("Send", text=text, article="disconnect-outlook-calendar")
     (conversation,) = rows("SELECT id FROM conversations ORDER BY started_at DESC LIMIT 1")[0]
     desk = browsers.open()
     sign_in(desk, demo, "sam@coordinoter.example", "/support")

@@ -7,6 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from tests.journeys.conftest import Browsers
 from tests.journeys.walk import CARD, arrive, ask, button, card, connect, sign_in, synced
 from tests.terminal import Demo
 from tests.world import Microsoft
@@ -63,6 +64,21 @@ def test_a_question_left_open_in_another_tab_is_overtaken(
     assert arrive(other) == receipt
     expect(dialog).to_have_count(0)
     assert rows("SELECT count(*) FROM disconnections")[0][0] == before + 1
+
+
+def test_a_card_at_rest_follows_without_a_stream(
+    demo: Demo, page: Page, browsers: Browsers, account: str, member: Prepare
+) -> None:
+    browsers.expected = ("503",)  # what the portal answers when it has no stream left
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    other = page.context.new_page()
+    other.route("**/live?*", lambda route: route.fulfill(status=503))
+    other.goto(f"{demo.url}{CARD}")
+    synced(other)
+    button(ask(page), "Disconnect").click()
+    arrive(page)
+    expect(card(other).get_by_text("Connected", exact=True)).to_have_count(0)
 
 
 def test_signing_out_in_one_tab_empties_the_other(demo: Demo, page: Page) -> None:

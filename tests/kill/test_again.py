@@ -78,7 +78,7 @@ def ends_well(town: Town, begun: Disconnection) -> None:
     assert town.microsoft.holds(town.people[0].account)["subscriptions"] == []
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def test_asked_for_while_no_process_lives(build: BuildTown, kind: str) -> None:
     town, begun = hanging(build, kind)
     town.children[-1].kill()

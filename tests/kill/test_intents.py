@@ -56,7 +56,7 @@ def severed(town: Town, worker: Child, connection_id: str, step: str) -> Any:
     return next(each for each in found.steps if each.name == step)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def test_a_subscription_that_we_never_heard_of_is_deleted(build: BuildTown, kind: str) -> None:
     town, worker = begun(build, kind)
     dies_after(town, "subscribe")
@@ -74,7 +74,7 @@ def test_a_subscription_that_we_never_heard_of_is_deleted(build: BuildTown, kind
     assert held(town) == []
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.long), "postgresql"])
 def test_a_meeting_that_we_never_heard_of_is_removed(build: BuildTown, kind: str) -> None:
     town, worker = begun(build, kind)
     person = town.people[0]

@@ -151,7 +151,7 @@ LOSSES = {
 by the first worker itself; see `drop_the_first_claim` in `launch.py`."""
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.long), "postgresql"])
 def test_whatever_got_lost_is_found(build: BuildTown, kind: str) -> None:
     """Clicks were stored while no engine ran, and a sync is wanted without a run. A worker that starts does it all."""
     town = build(kind)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import psycopg
 import pytest
 from flask import Flask
+from jinja2 import BytecodeCache
 
 from portal import sandbox
 from tests.conftest import _at, _fill, _make_world, make_settings
@@ -100,9 +101,11 @@ def tap(tapped: tuple[Microsoft, Tap]) -> Tap:
 
 
 @pytest.fixture
-def world(sqlite_urls: tuple[str, str], door: Door, tapped: tuple[Microsoft, Tap], tap: Tap) -> Iterator[World]:
+def world(
+    sqlite_urls: tuple[str, str], door: Door, tapped: tuple[Microsoft, Tap], tap: Tap, compiled: BytecodeCache
+) -> Iterator[World]:
     """A portal on SQLite, and the tapped sandbox."""
-    yield from _make_world(sqlite_urls, door, tapped[0])
+    yield from _make_world(sqlite_urls, door, tapped[0], compiled)
 
 
 @dataclass
@@ -139,9 +142,11 @@ def server(door: Door, tapped: tuple[Microsoft, Tap]) -> Iterator[Server]:
 
 
 @pytest.fixture
-def pg_world(server: Server, door: Door, tapped: tuple[Microsoft, Tap], tap: Tap) -> Iterator[World]:
+def pg_world(
+    server: Server, door: Door, tapped: tuple[Microsoft, Tap], tap: Tap, compiled: BytecodeCache
+) -> Iterator[World]:
     """A portal on that server, and the tapped sandbox."""
-    yield from _make_world((server.main, server.keys), door, tapped[0])
+    yield from _make_world((server.main, server.keys), door, tapped[0], compiled)
 
 
 @dataclass

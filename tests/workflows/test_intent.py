@@ -17,6 +17,8 @@ from portal.parts import parts
 from portal.workflows import carry_out, disconnect, erase, intent, push, subscribe, sync, tokens
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 
 

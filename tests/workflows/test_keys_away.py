@@ -18,6 +18,8 @@ from portal.workflows.watch import watch
 from tests.outage import WORDS, away, impatient
 from tests.world import CARD, Visitor, World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 
 def steps(world: World) -> dict[str, dict[str, Any]]:
     body = json.loads(db.session.get_one(Receipt, world.disconnection().id).body)

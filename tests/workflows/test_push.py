@@ -20,6 +20,8 @@ from portal.workflows import at_once, carry_out, disconnect, erase, intent, push
 from portal.workflows.promise import Work
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 
 

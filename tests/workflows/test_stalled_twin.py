@@ -23,6 +23,8 @@ from portal.providers.base import AccessEnded, AccessReason, Grant
 from portal.workflows import carry_out, disconnect, erase, sync, tokens
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 Patch = pytest.MonkeyPatch
 
