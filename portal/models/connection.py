@@ -13,6 +13,9 @@ from portal.models.member import Member
 
 CONNECTING, CONNECTED, NEEDS_ATTENTION, DISCONNECTING = "connecting", "connected", "needs_attention", "disconnecting"
 
+LEFT_OUT = "Could not be "
+"""How the note of a sync begins that was finished, and tells what it left out."""
+
 
 class Connection(Base):
     """The fence stands here: every write of tokens, copies, links or subscriptions checks `state` and `epoch`.
@@ -66,6 +69,10 @@ class Connection(Base):
     def needs_attention(self) -> bool:
         """Whether the person has to act before calendars sync again."""
         return self.state == NEEDS_ATTENTION
+
+    def left_out_something(self) -> bool:
+        """Whether the last sync came to its end, but for what its note names."""
+        return self.sync_note is not None and self.sync_note.startswith(LEFT_OUT)
 
     def is_syncing(self) -> bool:
         """Whether a sync is at work or waits for its turn."""

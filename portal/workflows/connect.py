@@ -16,7 +16,16 @@ from portal.db import db
 from portal.models import Connection, Member
 from portal.models.connection import CONNECTED, CONNECTING, DISCONNECTING, NEEDS_ATTENTION
 from portal.parts import parts
-from portal.providers.base import Account, AccountKind, Grant, OurFault, ProviderError, SignInReason, SignInRefused
+from portal.providers.base import (
+    Account,
+    AccountKind,
+    Grant,
+    OurFault,
+    ProviderError,
+    SignInReason,
+    SignInRefused,
+    Unreachable,
+)
 from portal.vault import CannotOpen, KeysAway
 from portal.workflows import approval, counters, tokens
 from portal.workflows.activity import record
@@ -97,8 +106,11 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
                 raise NotNow from None
             raise
     except ProviderError as error:
-        if error.dropped_until is not None and mended_id is not None:
-            tokens.tell(mended_id, error.dropped_until)
+        lives_until = error.dropped_until
+        if lives_until is None and isinstance(error, Unreachable):  # perhaps issued in an answer that was lost
+            lives_until = clock.now() + tokens.LONGEST_LIFE
+        if lives_until is not None and mended_id is not None:
+            tokens.tell(mended_id, lives_until)
             db.session.commit()
         if isinstance(error, OurFault):
             logger.critical("a sign-in could not be finished: our registration has a problem %s", error.request_id)

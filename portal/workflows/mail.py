@@ -26,7 +26,7 @@ def write(to: str, subject: str, text: str, message_id: str) -> EmailMessage:
 def deliver(message: EmailMessage) -> None:
     """`smtp://` (STARTTLS whenever the server offers it) or `smtps://`, with user and password if the URL has them.
 
-    Raises OSError and smtplib.SMTPException.
+    Raises OSError, smtplib.SMTPException, and ValueError for a port or password that no server can be told.
     """
     settings = parts().settings
     url = urlsplit(settings.mail_url)

@@ -54,7 +54,7 @@ def send(work: Work) -> str:
     for _ in range(TRIES):
         try:
             mail.deliver(message)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, ValueError, smtplib.SMTPException) as error:
             logger.warning("the notice of disconnection %s was not sent: %s", work.id, type(error).__name__)
             continue
         work.row().mailed_at = clock.now()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, select
 
 from portal import clock
 from portal.db import db
@@ -16,7 +16,8 @@ from portal.models import Calendar, Connection, Copy, Meeting, Placement
 from portal.models.connection import CONNECTED
 from portal.providers.base import Gone, NewEvent, Provider, ProviderError
 from portal.workflows import intent, tokens
-from portal.workflows.at_once import is_refusal
+from portal.workflows.at_once import is_forbidden, is_refusal
+from portal.workflows.copies import LEASE
 from portal.workflows.epoch import Fenced, writing
 
 logger = logging.getLogger("portal.push")
@@ -42,7 +43,8 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> list[s
     """Write every coming meeting of the member that is not there yet. Runs within a sync.
 
     Returns the titles of those that the vendor refused: one of them must not keep the others, and all that a sync does
-    after this, from being done, at every sync anew.
+    after this, from being done, at every sync anew. Raises AccessEnded when nothing of ours could be written ever: then
+    the permission is missing, not a single meeting wrong.
     """
     connection = db.session.get(Connection, connection_id)
     calendar = db.session.get(Calendar, connection.write_calendar_id or "") if connection else None
@@ -51,6 +53,7 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> list[s
         return []
     certain = Placement.connection_id == connection_id, Placement.provider_id.is_not(None)
     placed = select(Placement.meeting_id).where(*certain)
+    has_written = db.session.scalar(select(Placement.id).where(*certain).limit(1)) is not None
     coming = db.session.scalars(
         select(Meeting).where(
             Meeting.organizer_id == connection.member_id, Meeting.ends_at > clock.now(), Meeting.id.not_in(placed)
@@ -76,13 +79,15 @@ def write_meetings(connection_id: str, epoch: int, provider: Provider) -> list[s
     for meeting_id, event in events.items():
         try:
             _write_one(connection_id, epoch, provider, calendar_id, meeting_id, event)
-        except Gone:
-            break  # the calendar went away; the next look at the list forgets the choice
+            has_written = True
         except ProviderError as error:
-            if not is_refusal(error):
+            is_gone = isinstance(error, Gone)  # the calendar went away; the next look at the list forgets the choice
+            if not is_gone and (not is_refusal(error) or (is_forbidden(error) and not has_written)):
                 raise
             logger.warning("a meeting for %s was refused: %s", connection_id, error.request_id)
             refused.append(event.title)
+            if is_gone:
+                break
     return refused
 
 
@@ -92,6 +97,7 @@ class _Asked:
 
     access: str = field(repr=False)
     at: datetime
+    intended_at: datetime
     is_first: bool
 
 
@@ -102,14 +108,15 @@ def _write_one(
 
     def write(access: str) -> str:
         # Here, as waiting for an access token may have taken as long as an intent stays open.
-        asked.append(_Asked(access, clock.now(), is_first=_intend(connection_id, epoch, meeting_id)))
+        intended_at, is_first = _intend(connection_id, epoch, meeting_id)
+        asked.append(_Asked(access, clock.now(), intended_at, is_first))
         return provider.write_event(access, calendar_id, event)
 
     try:
         event_id = tokens.with_access(connection_id, epoch, write)
     except intent.NOTHING_MADE:
         if asked and asked[0].is_first:  # else an earlier try, whose answer was lost, may have made it
-            _withdraw(connection_id, meeting_id)
+            _withdraw(connection_id, meeting_id, asked[-1].intended_at)
         raise
     try:
         _remember(connection_id, epoch, meeting_id, event_id)
@@ -122,15 +129,18 @@ def _write_one(
         raise
 
 
-def _intend(connection_id: str, epoch: int, meeting_id: str) -> bool:
-    """Write down what we are about to ask for. False when it was asked for before, without an answer."""
-    with writing(connection_id, epoch, CONNECTED):
+def _intend(connection_id: str, epoch: int, meeting_id: str) -> tuple[datetime, bool]:
+    """Write down what we are about to ask for: when, and whether for the first time. Else an answer is missing."""
+    now = clock.now()
+    with writing(connection_id, epoch, CONNECTED) as connection:
+        if connection.sync_lease is not None:
+            connection.sync_lease_until = now + LEASE  # many meetings take long
         row = db.session.scalar(select(Placement).where(*_of(connection_id, meeting_id)))
         if row is None:
-            db.session.add(Placement(connection_id=connection_id, meeting_id=meeting_id))
-            return True
-        row.written_at = clock.now()
-        return False
+            db.session.add(Placement(connection_id=connection_id, meeting_id=meeting_id, written_at=now))
+            return now, True
+        row.written_at = now
+        return now, False
 
 
 def _is_intended(connection_id: str, meeting_id: str) -> bool:
@@ -143,14 +153,20 @@ def _is_intended(connection_id: str, meeting_id: str) -> bool:
 def _remember(connection_id: str, epoch: int, meeting_id: str, event_id: str) -> None:
     """A kill before this line costs nothing: writing again brings the same event, by its transaction id."""
     with writing(connection_id, epoch, CONNECTED):
-        done = update(Placement).where(*_of(connection_id, meeting_id)).values(provider_id=event_id)
-        db.session.execute(done)
+        row = db.session.scalar(select(Placement).where(*_of(connection_id, meeting_id)))
+        if row is None:  # somebody else's asking was refused meanwhile, and took the intent back
+            row = Placement(connection_id=connection_id, meeting_id=meeting_id)
+            db.session.add(row)
+        row.provider_id = event_id
         db.session.execute(delete(Copy).where(Copy.connection_id == connection_id, Copy.provider_id == event_id))
 
 
-def _withdraw(connection_id: str, meeting_id: str) -> None:
-    """Nothing came of this intent. It may be said after the fence too: nothing is written."""
-    unanswered = Placement.provider_id.is_(None)
+def _withdraw(connection_id: str, meeting_id: str, intended_at: datetime) -> None:
+    """Nothing came of this intent, unless somebody else asked for the same after us.
+
+    It may be said after the fence too: nothing is written.
+    """
+    unanswered = and_(Placement.provider_id.is_(None), Placement.written_at == intended_at)
     db.session.execute(delete(Placement).where(*_of(connection_id, meeting_id), unanswered))
     db.session.commit()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from textwrap import shorten
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -13,7 +12,7 @@ from sqlalchemy import select
 from portal import clock, durable
 from portal.db import db, new_id
 from portal.models import Calendar, Connection
-from portal.models.connection import CONNECTED
+from portal.models.connection import CONNECTED, LEFT_OUT
 from portal.providers import base
 from portal.vault import CannotOpen, KeysAway
 from portal.workflows import copies, counters, push, subscribe, tokens
@@ -21,6 +20,8 @@ from portal.workflows.epoch import Fenced, writing
 
 logger = logging.getLogger("portal.sync")
 T = TypeVar("T")
+
+LONG = 22  # letters of a name on the card
 
 
 def want(connection_id: str) -> bool:
@@ -149,7 +150,7 @@ def _read_all(connection_id: str, epoch: int) -> str | None:
             if row.is_default or ended.reason is not base.AccessReason.SCOPE_MISSING:
                 raise
             trouble.append((row.name, ended))  # somebody else's calendar, shared without the right to read it
-        except (base.Rejected, base.Unreachable) as error:
+        except (base.Rejected, base.Gone, base.Unreachable) as error:
             trouble.append((row.name, error))
     if trouble and len(trouble) == len(rows):
         raise trouble[0][1]
@@ -163,12 +164,12 @@ def _note(unread: list[str], unwritten: list[str]) -> str | None:
     """What the card says of a sync that left something out; cut short, as it goes into a column of 200 characters."""
     parts = [
         f"{begins}: {_some(names)}."
-        for begins, names in (("Could not be read", unread), ("Could not be written", unwritten))
+        for begins, names in ((f"{LEFT_OUT}read", unread), (f"{LEFT_OUT}written", unwritten))
         if names
     ]
-    return " ".join(parts) or None
+    return " ".join(parts)[:200] or None
 
 
 def _some(names: list[str]) -> str:
-    shown = shorten(", ".join(names[:3]), 60, placeholder="...")
+    shown = ", ".join(name if len(name) <= LONG else f"{name[: LONG - 1]}…" for name in names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

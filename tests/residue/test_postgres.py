@@ -174,7 +174,9 @@ def test_a_server_that_does_not_tell_its_folder(pg_world: World, server: Server,
     assert asked.oid > 0
 
 
-@pytest.mark.parametrize("name", ["000000010000000000000001", "000000010000000000000001.partial"])
+@pytest.mark.parametrize(
+    "name", ["000000010000000000000001", pytest.param("000000010000000000000001.partial", marks=pytest.mark.long)]
+)
 def test_a_segment_that_was_copied_is_read_as_one(
     pg_world: World, server: Server, residue: Residue, tmp_path: Path, name: str
 ) -> None:

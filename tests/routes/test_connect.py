@@ -373,6 +373,24 @@ def test_what_a_refused_reconnect_was_issued_stands_on_the_receipt(world: World)
     assert told >= last
 
 
+def test_what_a_reconnect_may_have_been_issued_in_a_lost_answer_stands_on_the_receipt(world: World) -> None:
+    alice = withdrawn(world)
+    db.session.execute(update(Token).values(lapses_at=clock.now()))
+    db.session.commit()
+    alice.press("Reconnect", follow=False)
+    world.microsoft.breaks("drop_after", "token", times=None)
+    assert alice.come_back(ADELE)
+    last = datetime.fromisoformat(world.microsoft.holds(ADELE)["access_tokens"]["last_expires"])
+    world.microsoft.mend()
+    world.microsoft.desk("POST", f"accounts/{ADELE}/withdraw", tenant_wide=False)
+    alice.get(CARD)
+    alice.post(f"/connections/{world.connection().id}/disconnect")
+    world.work()
+    told = world.disconnection().lapses_at
+    assert told is not None
+    assert told >= last > clock.now() + timedelta(minutes=30)
+
+
 def test_a_reconnect_under_way_ends_with_the_disconnection(world: World) -> None:
     alice = withdrawn(world)
     alice.press("Reconnect", follow=False)

@@ -19,6 +19,7 @@ SHORT = settings(
 LONG = settings(SHORT, max_examples=80, stateful_step_count=50)
 
 
+@pytest.mark.postgresql_is_long
 def test_it_works(life: type[Life]) -> None:
     live(life, SHORT)
     assert life.finished >= 3, "too little happened in these lives to prove anything"

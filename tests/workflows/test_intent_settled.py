@@ -107,7 +107,7 @@ def refuse_to_write(world: World, error: type[ProviderError], status: int, code:
     connection_id, epoch = connection.id, connection.epoch
     db.session.rollback()
     refuse(world, "/v1.0/me/*events", status, code)
-    is_of_one_meeting = error in (Rejected, Gone) or status == 403  # which keeps no other from being written
+    is_of_one_meeting = error in (Rejected, Gone)  # which keeps no other from being written
     with nullcontext() if is_of_one_meeting else pytest.raises(error):
         push.write_meetings(connection_id, epoch, parts().providers["outlook-calendar"])
 

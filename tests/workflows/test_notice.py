@@ -97,6 +97,12 @@ def test_a_dead_mail_server_does_not_hold_the_receipt_back(world: World) -> None
         assert "could not be sent" in end(world)
 
 
+def test_a_port_that_is_none_does_not_either(world: World) -> None:
+    world.connected()
+    with_mail(world, "smtp://mail.example:twenty-five")
+    assert "could not be sent" in end(world)
+
+
 def test_it_does_not_call_erased_what_was_not(world: World, post: tuple[str, Box]) -> None:
     url, box = post
     with_mail(world, url)

@@ -15,10 +15,10 @@ from portal import clock
 from portal.db import db
 from portal.models import Calendar, Copy, Disconnection, Meeting, Placement, Receipt
 from portal.parts import parts
-from portal.providers.base import AccessEnded, AccessReason, NewEvent, ProviderError, Rejected
+from portal.providers.base import AccessEnded, AccessReason, NewEvent, ProviderError, Rejected, Unreachable
 from portal.workflows import at_once, carry_out, disconnect, erase, intent, push, remove_our_meetings, sync, tokens
 from portal.workflows.promise import Work
-from tests.world import World
+from tests.world import CARD, World
 
 pytestmark = pytest.mark.postgresql_is_long
 
@@ -39,6 +39,10 @@ def ours(world: World) -> list[dict[str, Any]]:
     """What stands in Adele's calendar with our mark."""
     answer = world.microsoft.desk("GET", f"accounts/{ADELE}/events")
     return [event for event in answer if "CoordinoterId" in json.dumps(event)]
+
+
+def shown_on_a_card(title: str) -> str:
+    return title if len(title) <= sync.LONG else f"{title[: sync.LONG - 1]}…"
 
 
 def placed() -> int:
@@ -108,33 +112,71 @@ def test_a_kill_between_writing_and_remembering_makes_no_twin(both: World) -> No
     assert placed() == number == len(ours(both))
 
 
-@pytest.mark.parametrize("refusal", [Rejected(), AccessEnded(AccessReason.SCOPE_MISSING)], ids=["400", "403"])
+@pytest.mark.parametrize(
+    ("refusal", "at"),
+    [(Rejected(), 0), (AccessEnded(AccessReason.SCOPE_MISSING), 1)],
+    ids=["400", "403, though another was written"],
+)
 def test_a_refused_meeting_keeps_no_other_from_being_written(
-    both: World, refusal: ProviderError, monkeypatch: pytest.MonkeyPatch
+    both: World, refusal: ProviderError, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both.connected()
+    visitor = both.connected()
     provider = parts().providers["outlook-calendar"]
     write, asked = provider.write_event, list[str]()
 
-    def refuse_the_first(access: str, calendar_id: str, event: NewEvent) -> str:
+    def refuse_one(access: str, calendar_id: str, event: NewEvent) -> str:
         asked.append(event.title)
-        if event.title == asked[0]:
+        if event.title == [*asked, ""][at]:
             raise refusal
         return write(access, calendar_id, event)
 
-    monkeypatch.setattr(provider, "write_event", refuse_the_first)
+    monkeypatch.setattr(provider, "write_event", refuse_one)
     choose(both)
     connection, number = both.connection(), placed()
     assert connection.state == "connected"
     assert connection.last_sync_at is not None
     assert connection.sync_wanted_at is None
-    assert connection.sync_note == f"Could not be written: {asked[0]}."
+    assert connection.sync_note == f"Could not be written: {shown_on_a_card(asked[at])}."
+    assert "Microsoft refused it; we ask again every five minutes." in visitor.get(CARD).get_text(" ")
     assert number == len(ours(both)) > 0
     monkeypatch.undo()
     sync.want(connection.id)  # the next sync asks for it again
     both.work()
     assert both.connection().sync_note is None
     assert placed() == len(ours(both)) == number + 1
+
+
+def test_who_may_write_nothing_at_all_is_told_to_reconnect(both: World) -> None:
+    both.connected()
+    both.microsoft.breaks("status", "events", method="POST", status=403, code="ErrorAccessDenied", times=None)
+    choose(both)
+    connection = both.connection()
+    assert (connection.state, connection.attention_reason) == ("needs_attention", "scope_missing")
+    assert placed() == 0
+
+
+def test_a_refusal_takes_nobody_elses_intent_back(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two syncs ask for the same meeting: one is refused after the other, whose answer was lost, has made it."""
+    both.connected()
+    connection, provider = both.connection(), parts().providers["outlook-calendar"]
+    connection_id, epoch = connection.id, connection.epoch
+    push.choose(connection_id, epoch, db.session.scalars(select(Calendar.id).where(Calendar.is_default)).one())
+    write = provider.write_event
+
+    def lost(*anything: Any) -> str:
+        write(*anything)
+        raise Unreachable
+
+    def overtaken(*_: Any) -> str:
+        monkeypatch.setattr(provider, "write_event", lost)
+        with pytest.raises(Unreachable):
+            push.write_meetings(connection_id, epoch, provider)
+        monkeypatch.setattr(provider, "write_event", write)
+        raise Rejected
+
+    monkeypatch.setattr(provider, "write_event", overtaken)
+    assert len(push.write_meetings(connection_id, epoch, provider)) == 1
+    assert placed() == len(ours(both)), "the lost one is still on our map"
 
 
 def test_they_stay_by_default(both: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
+import pytest
 import requests
 from sqlalchemy import func, select, update
 
@@ -187,7 +188,8 @@ def test_refresh_tokens_are_overwritten_not_collected(both: World) -> None:
     assert db.session.scalar(select(func.count()).select_from(Token)) == 1
 
 
-def test_one_calendar_that_cannot_be_read_does_not_stop_the_others(both: World) -> None:
+@pytest.mark.parametrize(("status", "code"), [(403, "ErrorAccessDenied"), (404, "ErrorItemNotFound")])
+def test_one_calendar_that_cannot_be_read_does_not_stop_the_others(both: World, status: int, code: str) -> None:
     both.connected()
     row = db.session.scalars(select(Calendar).where(~Calendar.is_default)).first()
     assert row is not None
@@ -197,7 +199,7 @@ def test_one_calendar_that_cannot_be_read_does_not_stop_the_others(both: World) 
     before = copies()
     both.microsoft.desk("POST", f"accounts/{ADELE}/events", count=3, calendar="Calendar")
     path = f"/v1.0/me/calendars/{provider_id}/calendarView/delta"
-    both.microsoft.desk("POST", "faults", kind="status", path=path, status=403, code="ErrorAccessDenied", times=None)
+    both.microsoft.desk("POST", "faults", kind="status", path=path, status=status, code=code, times=None)
     again(both)
     connection = both.connection()
     assert connection.state == "connected"
