@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # The order of the files is ours (tests/conftest.py says why): the reordering would put the longest ones last.
-SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo demo-reset test test-long lint check-browser bench bench-long pictures clean
 

@@ -92,7 +92,7 @@ def test_asked_for_while_no_process_lives(build: BuildTown, kind: str) -> None:
     ("kind", "when"),
     [
         ("sqlite", "after"),
-        ("postgresql", "after"),
+        pytest.param("postgresql", "after", marks=pytest.mark.long),
         *(pytest.param(kind, when, marks=pytest.mark.long) for kind in ("sqlite", "postgresql") for when in WHENS),
     ],
 )

@@ -75,7 +75,7 @@ def test_a_restarted_process_resumes_on_sqlite(build: BuildTown) -> None:
 @pytest.mark.parametrize(
     ("kind", "how"),
     [
-        ("sqlite", "SIGKILL"),
+        pytest.param("sqlite", "SIGKILL", marks=pytest.mark.long),
         ("postgresql", "SIGTERM"),
         pytest.param("sqlite", "SIGTERM", marks=pytest.mark.long),
         pytest.param("postgresql", "SIGKILL", marks=pytest.mark.long),

@@ -24,7 +24,7 @@ from tests.terminal import Demo, environment, free_port, running, until
 ALICE, SAM = "alice@northwind.example", "sam@coordinoter.example"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.long), "postgresql"])
 def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Demo]:
     """The demo world on each database."""
     more: dict[str, str] = {}

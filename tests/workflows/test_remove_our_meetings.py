@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from portal import clock
 from portal.db import db
-from portal.models import Calendar, DisconnectionStep, Placement
+from portal.models import Calendar, Disconnection, DisconnectionStep, Placement
 from portal.workflows import at_once, carry_out, disconnect, intent, push, remove_our_meetings, sync
 from tests.world import World
 
@@ -83,6 +84,9 @@ def test_very_many_are_no_more_than_a_database_takes(both: World) -> None:
     db.session.commit()
     assert placed() == MANY
     disconnection_id = begin(both)
+    later = clock.now() + timedelta(minutes=1)  # to read so many takes a moment
+    db.session.execute(update(Disconnection).values(deadline_at=later))
+    db.session.commit()
     both.microsoft.breaks("status", "events", status=503, skip=2, times=None)
     assert carry_out.attempt("remove_our_meetings", disconnection_id) is not None
     assert step().trouble == "Microsoft is not answering."
