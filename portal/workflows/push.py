@@ -97,7 +97,6 @@ class _Asked:
 
     access: str = field(repr=False)
     at: datetime
-    intended_at: datetime
     is_first: bool
 
 
@@ -108,15 +107,14 @@ def _write_one(
 
     def write(access: str) -> str:
         # Here, as waiting for an access token may have taken as long as an intent stays open.
-        intended_at, is_first = _intend(connection_id, epoch, meeting_id)
-        asked.append(_Asked(access, clock.now(), intended_at, is_first))
+        asked.append(_Asked(access, *_intend(connection_id, epoch, meeting_id)))
         return provider.write_event(access, calendar_id, event)
 
     try:
         event_id = tokens.with_access(connection_id, epoch, write)
     except intent.NOTHING_MADE:
         if asked and asked[0].is_first:  # else an earlier try, whose answer was lost, may have made it
-            _withdraw(connection_id, meeting_id, asked[-1].intended_at)
+            _withdraw(connection_id, meeting_id, asked[-1].at)
         raise
     try:
         _remember(connection_id, epoch, meeting_id, event_id)
@@ -131,8 +129,8 @@ def _write_one(
 
 def _intend(connection_id: str, epoch: int, meeting_id: str) -> tuple[datetime, bool]:
     """Write down what we are about to ask for: when, and whether for the first time. Else an answer is missing."""
-    now = clock.now()
     with writing(connection_id, epoch, CONNECTED) as connection:
+        now = clock.now()  # in here, as another may have held the connection for a while
         if connection.sync_lease is not None:
             connection.sync_lease_until = now + LEASE  # many meetings take long
         row = db.session.scalar(select(Placement).where(*_of(connection_id, meeting_id)))

@@ -5,8 +5,7 @@
 (() => {
   const EVERY = 2000;
   const SAFETY = 15; // with a stream: every so many rounds, should an event ever get lost
-  const RARELY = 5; // rounds without a stream, and
-  const HARDLY = 60; // with one: the rarest safety, for the most pages
+  const AT_REST = { polling: 5, streaming: 60 }; // rounds: most pages are at rest, and each look costs us one
   let streaming = false;
   let round = 0;
 
@@ -27,7 +26,7 @@
   window.setInterval(() => {
     round += 1;
     if (document.hidden) return;
-    if (round % (streaming ? HARDLY : RARELY) === 0) window.htmx.trigger(document.body, "live-rarely");
+    if (round % (AT_REST[streaming ? "streaming" : "polling"]) === 0) window.htmx.trigger(document.body, "live-rarely");
     if (streaming && round % SAFETY) return;
     window.htmx.trigger(document.body, "live-all");
     if (!streaming) window.htmx.trigger(document.body, "live-polling");
