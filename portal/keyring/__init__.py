@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from portal import clock
 from portal.db import make_engine
-from portal.keyring import rotate, table
+from portal.keyring import identity, rotate, table
 from portal.keyring.rotate import Wraps, replacing
 from portal.keyring.scour import Scourer
-from portal.keyring.table import KeysAway, data_keys
+from portal.keyring.table import ITSELF, KeysAway, data_keys
 from portal.keyring.wrapping import CannotOpen, PortalKeys
 
 __all__ = ["Keyring", "KeysAway"]
@@ -81,9 +81,17 @@ class Keyring:
         """Whether a data key of this owner exists."""
         return self._row(owner) is not None
 
+    def find(self, owner: str) -> str | None:
+        """The id of the key database in which the data key of this owner lies; None when there is no such key."""
+        return identity.find(self.engine, owner)
+
+    def id(self) -> str | None:
+        """The id of the key database that answers; None when it has no table for keys."""
+        return identity.own(self.engine)
+
     def owners(self, *, made_before: datetime | None = None) -> set[str]:
         """Everyone who has a data key, or one made before a moment."""
-        asked = select(data_keys.c.owner)
+        asked = select(data_keys.c.owner).where(data_keys.c.owner != ITSELF)
         if made_before is not None:
             asked = asked.where(data_keys.c.created_at < made_before)
         return table.read(self.engine, lambda connection: set(connection.scalars(asked)), set())

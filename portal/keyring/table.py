@@ -35,6 +35,7 @@ from portal.db import reads_only
 logger = logging.getLogger("portal.keyring")
 T = TypeVar("T")
 AT_ONCE = 200  # rows read in one transaction
+ITSELF = "this database"  # owner of the row that holds no key, but the id of this key database (`identity.py`)
 WAITS = 10  # seconds for which PostgreSQL lets us wait for a lock: a caller may hold a transaction elsewhere meanwhile
 
 metadata = MetaData()
@@ -103,7 +104,7 @@ def write(engine: Engine, statement: Any) -> bool:
 
 
 def rows(engine: Engine, *only: Any) -> Iterator[Row[Any]]:
-    """All rows, or those that match; a few at a time, each few in a transaction of its own."""
+    """All keys, or those that match; a few at a time, each few in a transaction of its own."""
     found: Sequence[Row[Any]] = _some(engine, "", only)
     while found:
         yield from found
@@ -111,7 +112,8 @@ def rows(engine: Engine, *only: Any) -> Iterator[Row[Any]]:
 
 
 def _some(engine: Engine, after: str, only: tuple[Any, ...]) -> Sequence[Row[Any]]:
-    asked = select(data_keys).where(data_keys.c.owner > after, *only).order_by(data_keys.c.owner).limit(AT_ONCE)
+    keys = select(data_keys).where(data_keys.c.owner > after, data_keys.c.owner != ITSELF, *only)
+    asked = keys.order_by(data_keys.c.owner).limit(AT_ONCE)
     none: Sequence[Row[Any]] = ()
     return read(engine, lambda connection: connection.execute(asked).all(), none)
 

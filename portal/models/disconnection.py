@@ -58,6 +58,8 @@ class Disconnection(Base):
     """When the key was gone and the key database rewritten: by the disconnection itself, or by the daily watch."""
     key_found: Mapped[bool | None]
     """Whether the key was there to be destroyed: noted before it is. Empty until the key database was looked into."""
+    key_found_in: Mapped[str | None] = mapped_column(String(32))
+    """The id of the key database in which it was found last."""
     member: Mapped[Member] = relationship(foreign_keys=[member_id])
     started_by: Mapped[Member | None] = relationship(foreign_keys=[started_by_id])
     steps: Mapped[list[DisconnectionStep]] = relationship(order_by="DisconnectionStep.position")

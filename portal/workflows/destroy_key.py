@@ -1,58 +1,63 @@
-"""Destroy the key of a severed connection, and know afterwards whether there was one.
+"""Destroy the key of a severed connection, and know afterwards whether that was done.
 
 A key database that was emptied, lost, or left on a volume that is not mounted answers like one that never had the key.
-Then nothing was destroyed, and the key may come back: a receipt must not say that it is gone.
+Then nothing was destroyed, and the key may come back: a receipt must not say that it is gone. So the database in which
+the key was found is noted by its id before the key is destroyed: only where that one answers, and has no such key any
+more, was it destroyed, whoever was killed or cut off meanwhile.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import update
-
 from portal.db import db
 from portal.models import Disconnection
 from portal.parts import parts
-from portal.vault import KeysAway
 
 NO_KEY = (
     "We found no key to them, so nothing here opens them; but we cannot say that it was destroyed. Should it turn up, "
     "it is destroyed the same night, and this page says so."
 )
+ANOTHER = (
+    "But another database of our keys answers than the one in which we found the key to your tokens, so that we could "
+    "not prove that the key is gone. We look every night, and this page says when it is done."
+)
 
 
 def destroy_key(disconnection_id: str, connection_id: str) -> bool:
-    """Destroy it; whether there was one just now. Raises KeysAway.
-
-    That it is there is noted before it is destroyed: after a kill between the two nobody could tell any more.
-    """
+    """Destroy it; whether there was one just now. Raises KeysAway."""
     vault = parts().vault
-    there = vault.has_key(connection_id)
-    note(disconnection_id, there)
-    try:
-        gone = vault.destroy(connection_id)
-    except KeysAway:
-        if there:
-            _forget(disconnection_id)  # it may be there still, and the next look may find another database
-        raise
-    if gone and not there:
-        note(disconnection_id, True)
+    found_in = vault.find(connection_id)
+    _note(disconnection_id, found_in)
+    gone = vault.destroy(connection_id)
+    if gone and found_in is None:  # it turned up between the two
+        _note(disconnection_id, vault.id())
     return gone
 
 
-def note(disconnection_id: str, found: bool) -> None:
-    """That it was found, for ever; that it was not, unless it has been."""
-    row = db.session.get_one(Disconnection, disconnection_id, populate_existing=True, with_for_update=True)
-    if row.key_found is None or found:
-        row.key_found = found
-    db.session.commit()
+def was_destroyed(disconnection_id: str) -> bool:
+    """Whether the key was found, at this try or an earlier one, in the very database that answers now.
+
+    If it holds no such key, the key was destroyed. Raises KeysAway.
+    """
+    found_in = _found_in(disconnection_id)
+    return found_in is not None and parts().vault.id() == found_in
 
 
 def was_found(disconnection_id: str) -> bool:
-    """Whether the key was there to be destroyed, at this try or an earlier one; the short read is over."""
-    found = db.session.get_one(Disconnection, disconnection_id, populate_existing=True).key_found
-    db.session.rollback()
-    return bool(found)
+    """Whether any database that answered held the key."""
+    return _found_in(disconnection_id) is not None
 
 
-def _forget(disconnection_id: str) -> None:
-    db.session.execute(update(Disconnection).where(Disconnection.id == disconnection_id).values(key_found=None))
+def _note(disconnection_id: str, found_in: str | None) -> None:
+    """Where it was found last, for ever; that it was not, unless it has been."""
+    row = db.session.get_one(Disconnection, disconnection_id, populate_existing=True, with_for_update=True)
+    if found_in is not None:
+        row.key_found, row.key_found_in = True, found_in
+    elif row.key_found is None:
+        row.key_found = False
     db.session.commit()
+
+
+def _found_in(disconnection_id: str) -> str | None:
+    found_in = db.session.get_one(Disconnection, disconnection_id, populate_existing=True).key_found_in
+    db.session.rollback()
+    return found_in

@@ -14,7 +14,7 @@ from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
 from portal.vault import KeysAway
 from portal.workflows import traces
-from portal.workflows.destroy_key import NO_KEY, destroy_key, was_found
+from portal.workflows.destroy_key import ANOTHER, NO_KEY, destroy_key, was_destroyed, was_found
 from portal.workflows.not_now import NotYet
 from portal.workflows.promise import Ended, Work
 
@@ -46,7 +46,7 @@ def erase_tokens(work: Work) -> Ended:
     db.session.commit()
     if gone:
         return Ended(DONE, "Your tokens were deleted and the key that opened them was destroyed.")
-    if was_found(work.id):  # at an earlier try, which was killed
+    if was_destroyed(work.id):  # at an earlier try, which was killed or cut off
         return Ended(DONE, "Your tokens were deleted; the key that opened them is gone.")
     logger.critical("disconnection %s found no key: was the key database lost, or is another one there?", work.id)
     return Ended(FAILED, f"Your tokens were deleted. {NO_KEY}")
@@ -102,10 +102,10 @@ def prove_nothing_remains(work: Work) -> Ended:
     try:
         if vault.has_key(connection_id):
             left.append("the key")
+        clean, destroyed = vault.scour(), was_destroyed(work.id)
     except KeysAway as away:
         raise NotYet(away.sentence, PROOFS) from None
-    clean, found_key = vault.scour(), was_found(work.id)
-    if clean and found_key and "the key" not in left:
+    if clean and destroyed and "the key" not in left:
         work.row().keys_rewritten_at = clock.now()
         db.session.commit()
     if left:
@@ -115,8 +115,9 @@ def prove_nothing_remains(work: Work) -> Ended:
         raise NotYet("The database of our keys is in use all the time, so that it cannot be rewritten.", PROOFS)
     tables = len(traces.tables())
     looked = f"We looked in the {tables} tables that could name this connection, and found nothing"
-    if not found_key:
-        return Ended(FAILED, f"{looked}. {NO_KEY.replace('to them', 'to your tokens')}", tables)
+    if not destroyed:
+        why = ANOTHER if was_found(work.id) else NO_KEY.replace("to them", "to your tokens")
+        return Ended(FAILED, f"{looked}. {why}", tables)
     return Ended(DONE, f"{looked}; the key is gone. The key database was rewritten.", tables)
 
 

@@ -61,7 +61,8 @@ def read_changes(connection_id: str) -> None:
     while (claimed := _claim(connection_id, lease)) is not None:
         epoch, wanted_at = claimed
         try:
-            _finish(connection_id, epoch, wanted_at, note=_read_all(connection_id, epoch))
+            note = _read_all(connection_id, epoch)
+            _finish(connection_id, epoch, lease, wanted_at, note)
         except Fenced:
             return
         except base.AccessEnded as ended:
@@ -72,14 +73,14 @@ def read_changes(connection_id: str) -> None:
             return
         except KeysAway as away:
             db.session.rollback()
-            _give_way(connection_id, epoch, away.sentence)
+            _give_way(connection_id, epoch, lease, away.sentence)
             return
         except base.ProviderError as error:
             level = logging.CRITICAL if isinstance(error, base.OurFault) else logging.WARNING
             if isinstance(error, base.OurFault):
                 counters.add("our_faults")
             logger.log(level, "sync of %s stopped: %s %s", connection_id, type(error).__name__, error.request_id)
-            _give_way(connection_id, epoch, error.sentence)
+            _give_way(connection_id, epoch, lease, error.sentence)
             return
 
 
@@ -100,22 +101,24 @@ def _claim(connection_id: str, lease: str) -> tuple[int, datetime] | None:
     return claimed
 
 
-def _finish(connection_id: str, epoch: int, wanted_at: datetime, note: str | None) -> None:
+def _finish(connection_id: str, epoch: int, lease: str, wanted_at: datetime, note: str | None) -> None:
     with writing(connection_id, epoch, CONNECTED) as connection:
         connection.last_sync_at = clock.now()
-        connection.sync_lease = connection.sync_lease_until = None
-        connection.sync_note = note
-        if connection.sync_wanted_at is not None and connection.sync_wanted_at <= wanted_at:
-            connection.sync_wanted_at = None
+        if connection.sync_lease == lease:  # else we stood still for so long that another one is at it: theirs counts
+            connection.sync_lease = connection.sync_lease_until = None
+            connection.sync_note = note
+            if connection.sync_wanted_at is not None and connection.sync_wanted_at <= wanted_at:
+                connection.sync_wanted_at = None
         copies.tell(connection)
 
 
-def _give_way(connection_id: str, epoch: int, note: str) -> None:
+def _give_way(connection_id: str, epoch: int, lease: str, note: str) -> None:
     try:
         with writing(connection_id, epoch, CONNECTED) as connection:
-            connection.sync_wanted_at = connection.sync_lease = connection.sync_lease_until = None
-            connection.sync_note = note
-            copies.tell(connection)
+            if connection.sync_lease == lease:
+                connection.sync_wanted_at = connection.sync_lease = connection.sync_lease_until = None
+                connection.sync_note = note
+                copies.tell(connection)
     except Fenced:
         pass
 

@@ -94,7 +94,8 @@ def _orphaned_keys() -> Iterator[str]:
 def _owed_rewriting() -> int:
     """Disconnections that ended while the key database was away or in use: rewrite it now, and say so.
 
-    Where the key was never found nothing can be made good: it may turn up any night.
+    Where the key was never found nothing can be made good: it may turn up any night. Nor where another key database
+    answers than the one that held it.
     """
     owed = select(Disconnection).where(
         Disconnection.finished_at.is_not(None), Disconnection.keys_rewritten_at.is_(None)
@@ -103,16 +104,19 @@ def _owed_rewriting() -> int:
     db.session.rollback()
     if all(each is False for each in found.values()) or not parts().vault.scour():
         return 0
-    held = parts().vault.owners()
-    rows = [row for row in db.session.scalars(owed) if row.id in found and row.connection_id not in held]
-    for row in rows:
-        if row.key_found:
+    held, answers = parts().vault.owners(), parts().vault.id()
+    rewritten = 0
+    for row in db.session.scalars(owed):
+        if row.id not in found or row.connection_id in held:
+            continue
+        if not row.key_found:
+            row.key_found = False  # the key database was away; now it is there, or another one, and has no such key
+        elif row.key_found_in == answers:
             row.keys_rewritten_at = clock.now()
             record("watch:keys_rewritten", member_id=row.member_id, connection_id=row.connection_id)
-        else:
-            row.key_found = False  # the key database was away; now it is there, or another one, and has no such key
+            rewritten += 1
     db.session.commit()
-    return sum(row.key_found is True for row in rows)
+    return rewritten
 
 
 def _stuck_runs() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select
 
@@ -65,7 +67,7 @@ def test_it_works(both: World) -> None:
 def test_a_kill_between_destroying_and_noting_hides_nothing(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
     alice = both.connected()
     _, disconnection_id = begin(both)
-    dies_after_destroying(monkeypatch, lambda: carry_out.attempt("erase_tokens", disconnection_id))
+    dies(monkeypatch, lambda: carry_out.attempt("erase_tokens", disconnection_id))
     both.work()
     ended = steps(both)
     assert ended["erase_tokens"]["outcome"] == ended["prove_nothing_remains"]["outcome"] == "Done"
@@ -94,6 +96,65 @@ def test_one_that_went_away_under_our_hands_was_not_destroyed(both: World, monke
     assert both.disconnection().was_proven_late()
 
 
+def test_a_kill_before_destroying_and_another_one_afterwards_is_not_taken_for_destroyed(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host died between the look and the deed, and came back with an empty key database."""
+    alice = both.connected()
+    sealed = db.session.scalars(select(Token.access_sealed)).one()
+    connection_id, disconnection_id = begin(both)
+    dies(monkeypatch, lambda: carry_out.attempt("erase_tokens", disconnection_id), destroying=False)
+    page = f"/disconnections/{disconnection_id}"
+    with another_one():
+        both.work()
+        ended = steps(both)
+        assert {ended[name]["outcome"] for name in ("erase_tokens", "prove_nothing_remains")} == {"Failed"}
+        assert "cannot say that it was destroyed" in ended["erase_tokens"]["detail"]
+        assert "another database of our keys answers" in ended["prove_nothing_remains"]["detail"]
+        assert watch()["rewritten"] == 0
+        assert both.disconnection().keys_rewritten_at is None
+        assert MADE_UP not in seen(alice, page)
+    assert parts().vault.open(connection_id, "access_token", sealed), "it was there all the time"
+    assert (found := watch())["keys"] == found["rewritten"] == 1
+    assert MADE_UP in seen(alice, page)
+
+
+def test_another_one_after_destroying_proves_nothing_about_the_first(both: World) -> None:
+    """The key was destroyed; the files that it was in were not there to be looked into and rewritten."""
+    alice = both.connected()
+    _, disconnection_id = begin(both)
+    assert carry_out.attempt("erase_tokens", disconnection_id) is None
+    page = f"/disconnections/{disconnection_id}"
+    with another_one():
+        both.work()
+        ended = steps(both)
+        assert (ended["erase_tokens"]["outcome"], ended["prove_nothing_remains"]["outcome"]) == ("Done", "Failed")
+        assert watch()["rewritten"] == 0
+        assert "The database of our keys is still to be rewritten" in seen(alice, page)
+    assert watch()["rewritten"] == 1
+    assert MADE_UP in seen(alice, page)
+
+
+def test_an_answer_lost_while_the_key_was_destroyed_hides_nothing(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deletion went through, and the connection broke before we were told."""
+    both.connected()
+    _, disconnection_id = begin(both)
+    vault = parts().vault
+    destroy = vault.destroy
+
+    def is_cut_off(owner: str) -> bool:
+        destroy(owner)
+        raise KeysAway
+
+    with monkeypatch.context() as once:
+        once.setattr(vault, "destroy", is_cut_off)
+        assert carry_out.attempt("erase_tokens", disconnection_id) is not None
+    both.work()
+    ended = steps(both)
+    assert ended["erase_tokens"]["outcome"] == ended["prove_nothing_remains"]["outcome"] == "Done"
+    assert ended["erase_tokens"]["detail"] == "Your tokens were deleted; the key that opened them is gone."
+
+
 def test_another_one_makes_up_for_nothing(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key database is away while somebody disconnects; at night an empty one answers."""
     alice = both.connected()
@@ -117,23 +178,23 @@ def test_a_watch_that_is_killed_after_destroying_makes_up_for_it_the_next_night(
     with another_one():
         _, disconnection_id = begin(both)
         both.work()
-    dies_after_destroying(monkeypatch, watch)
+    dies(monkeypatch, watch)
     assert watch()["rewritten"] == 1
     assert db.session.get_one(Disconnection, disconnection_id).was_proven_late()
 
 
-def dies_after_destroying(monkeypatch: pytest.MonkeyPatch, work: object) -> None:
-    """The key is destroyed, and nobody lives to write it down."""
+def dies(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object], *, destroying: bool = True) -> None:
+    """The key is destroyed (or not yet), and nobody lives to write it down."""
     vault = parts().vault
     destroy = vault.destroy
 
     def then_dies(owner: str) -> bool:
-        destroy(owner)
+        if destroying:
+            destroy(owner)
         raise Killed
 
     with monkeypatch.context() as once:
         once.setattr(vault, "destroy", then_dies)
-        assert callable(work)
         with pytest.raises(Killed):
             work()
     db.session.rollback()

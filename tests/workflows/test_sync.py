@@ -11,7 +11,8 @@ from sqlalchemy import func, select, update
 
 from portal import clock
 from portal.db import db
-from portal.models import Calendar, Copy, Subscription, Token
+from portal.models import Calendar, Connection, Copy, Subscription, Token
+from portal.providers.base import ProviderError
 from portal.workflows import sync, tokens
 from tests.world import World
 
@@ -208,3 +209,26 @@ def test_one_calendar_that_cannot_be_read_does_not_stop_the_others(both: World, 
     both.microsoft.mend()
     again(both)
     assert both.connection().sync_note is None
+
+
+@pytest.mark.parametrize("trouble", [None, ProviderError()], ids=["ends well", "is refused"])
+def test_one_that_stood_still_takes_nothing_from_its_successor(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: ProviderError | None
+) -> None:
+    """Its lease ran out and another one is at it: that one's lease stays, and so does what is wanted of it."""
+    world.connected()
+    connection_id = world.connection().id
+    theirs = {"sync_lease": "b" * 32, "sync_lease_until": clock.now() + timedelta(minutes=1), "sync_note": "Reading"}
+
+    def stands_still(connection_id: str, _epoch: int) -> None:
+        db.session.execute(update(Connection).where(Connection.id == connection_id).values(theirs))
+        db.session.commit()
+        if trouble is not None:
+            raise trouble
+
+    monkeypatch.setattr(sync, "_read_all", stands_still)
+    assert sync.want(connection_id)
+    world.work()
+    connection = world.connection()
+    assert {name: getattr(connection, name) for name in theirs} == theirs
+    assert connection.sync_wanted_at is not None

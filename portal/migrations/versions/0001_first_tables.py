@@ -216,6 +216,7 @@ def upgrade() -> None:
         sa.Column("late_lapses_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("keys_rewritten_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("key_found", sa.Boolean(), nullable=True),
+        sa.Column("key_found_in", sa.String(length=32), nullable=True),
         sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_disconnections_member_id_members")),
         sa.ForeignKeyConstraint(
             ["started_by_id"], ["members.id"], name=op.f("fk_disconnections_started_by_id_members")
