@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.accessible import violations
 from tests.browser import get
 from tests.terminal import Demo, running
 from tests.world import PASSWORD
@@ -67,8 +67,7 @@ def said(page: Page, place: str) -> list[str]:
 
 
 def checked(page: Page) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert violations(page) == []
 
 
 def test_a_failing_disconnection_is_mended_in_a_conversation(chromium: Browser, demo: Demo) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from tests.accessible import violations
 from tests.terminal import Demo
 from tests.world import PASSWORD
 
 CARD = "/integrations/outlook-calendar"
 DISCONNECTED = "Outlook Calendar is disconnected"
 QUESTION = "Disconnect Outlook Calendar?"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SMALL = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary')].filter((each) => {
   const box = each.getBoundingClientRect(), style = getComputedStyle(each);
   if (!box.width || !box.height || style.visibility === 'hidden' || each.closest('.visually-hidden')) return false;
@@ -108,13 +107,8 @@ def focused(page: Page) -> Any:
 
 def faults(page: Page) -> list[str]:
     """What is wrong with how a page is built: accessibility, sizes, sideways scrolling."""
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
-    wrong = [f"{each['id']}: {_where(each['nodes'][0])}" for each in found.response["violations"]]
+    wrong = violations(page)
     wrong += [f"smaller than 24 px: {each}" for each in page.evaluate(SMALL)]
     if page.evaluate("() => document.documentElement.scrollWidth > window.innerWidth"):
         wrong.append("scrolls sideways")
     return wrong
-
-
-def _where(node: dict[str, Any]) -> str:
-    return f"{node['html'][:200]} ({' '.join(node['failureSummary'].split())[:300]})"
