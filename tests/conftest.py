@@ -19,7 +19,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from jinja2 import BytecodeCache, FileSystemBytecodeCache
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 
 from portal import create_app, sandbox
 from portal.cli import migrate
@@ -29,6 +29,7 @@ from portal.demo import PASSWORD
 from portal.models import Member
 from portal.parts import parts
 from portal.seed import plant
+from tests import compiled
 from tests.door import Door, open_door
 from tests.world import CLIENT_ID, CLIENT_SECRET, Microsoft, Visitor, World
 
@@ -38,6 +39,7 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(("PORTAL_", "MICROSOFT_", "SANDBOX_")) or name in {"PORT", "FLASK_RUN_FROM_CLI"}:
             del os.environ[name]
+    compiled.share_addresses()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -189,35 +191,20 @@ def both_urls(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+def templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
     """The templates, compiled once for all portals of the tests."""
     return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
 
 
-_engines: dict[str, Engine] = {}
-
-
-def _compile_once(engine: Engine) -> None:
-    """Let it use what the first engine for that kind of database has compiled: each statement is compiled once.
-
-    Else each portal, new in each test, compiles everything anew, which takes a quarter of a test's time.
-    """
-    first = _engines.setdefault(engine.dialect.name, engine)
-    if first is engine:
-        engine.connect().close()  # its dialect gets to know the server
-    else:
-        engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
-
-
-def _make_world(urls: tuple[str, str], door: Door, microsoft: Microsoft, compiled: BytecodeCache) -> Iterator[World]:
+def _make_world(urls: tuple[str, str], door: Door, microsoft: Microsoft, templates: BytecodeCache) -> Iterator[World]:
     microsoft.reset()
     app = create_app(make_settings(*urls, door.url, microsoft.url))
     app.config["TESTING"] = True
-    app.jinja_env.bytecode_cache = compiled
+    app.jinja_env.bytecode_cache = templates
     door.app = app
     with app.app_context():
         for engine in (db.engine, parts().vault.engine):
-            _compile_once(engine)
+            compiled.share_statements(engine)
         yield World(app, microsoft)
         door.app = None
         db.session.remove()
@@ -228,15 +215,15 @@ def _make_world(urls: tuple[str, str], door: Door, microsoft: Microsoft, compile
 
 
 @pytest.fixture
-def world(sqlite_urls: tuple[str, str], door: Door, microsoft: Microsoft, compiled: BytecodeCache) -> Iterator[World]:
+def world(sqlite_urls: tuple[str, str], door: Door, microsoft: Microsoft, templates: BytecodeCache) -> Iterator[World]:
     """A portal on SQLite and the sandbox, both fresh."""
-    yield from _make_world(sqlite_urls, door, microsoft, compiled)
+    yield from _make_world(sqlite_urls, door, microsoft, templates)
 
 
 @pytest.fixture
-def both(both_urls: tuple[str, str], door: Door, microsoft: Microsoft, compiled: BytecodeCache) -> Iterator[World]:
+def both(both_urls: tuple[str, str], door: Door, microsoft: Microsoft, templates: BytecodeCache) -> Iterator[World]:
     """The same world, once on SQLite and once on PostgreSQL."""
-    yield from _make_world(both_urls, door, microsoft, compiled)
+    yield from _make_world(both_urls, door, microsoft, templates)
 
 
 @pytest.fixture

@@ -102,10 +102,10 @@ def tap(tapped: tuple[Microsoft, Tap]) -> Tap:
 
 @pytest.fixture
 def world(
-    sqlite_urls: tuple[str, str], door: Door, tapped: tuple[Microsoft, Tap], tap: Tap, compiled: BytecodeCache
+    sqlite_urls: tuple[str, str], door: Door, tapped: tuple[Microsoft, Tap], tap: Tap, templates: BytecodeCache
 ) -> Iterator[World]:
     """A portal on SQLite, and the tapped sandbox."""
-    yield from _make_world(sqlite_urls, door, tapped[0], compiled)
+    yield from _make_world(sqlite_urls, door, tapped[0], templates)
 
 
 @dataclass
@@ -143,10 +143,10 @@ def server(door: Door, tapped: tuple[Microsoft, Tap]) -> Iterator[Server]:
 
 @pytest.fixture
 def pg_world(
-    server: Server, door: Door, tapped: tuple[Microsoft, Tap], tap: Tap, compiled: BytecodeCache
+    server: Server, door: Door, tapped: tuple[Microsoft, Tap], tap: Tap, templates: BytecodeCache
 ) -> Iterator[World]:
     """A portal on that server, and the tapped sandbox."""
-    yield from _make_world((server.main, server.keys), door, tapped[0], compiled)
+    yield from _make_world((server.main, server.keys), door, tapped[0], templates)
 
 
 @dataclass
