@@ -85,6 +85,13 @@ class Keyring:
         """The id of the key database in which the data key of this owner lies; None when there is no such key."""
         return identity.find(self.engine, owner)
 
+    def lacks(self, owner: str) -> str | None:
+        """The id of the key database that answers and holds no key of this owner; None when it holds one, or has no id.
+
+        Asked by one statement: an id that was asked for apart may be another database's.
+        """
+        return identity.lacks(self.engine, owner)
+
     def id(self) -> str | None:
         """The id of the key database that answers; None when it has no table for keys."""
         return identity.own(self.engine)

@@ -29,6 +29,12 @@ def find(engine: Engine, owner: str) -> str | None:
         _make(engine)
 
 
+def lacks(engine: Engine, owner: str) -> str | None:
+    """The id of the key database that answers and holds no key of this owner; None when it holds one, or has no id."""
+    found = _rows(engine, owner)
+    return found[ITSELF].hex() if ITSELF in found and owner not in found else None
+
+
 def own(engine: Engine) -> str | None:
     """The id of the key database that answers, given one if need be; None when it has no table for keys."""
     while True:

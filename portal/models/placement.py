@@ -24,4 +24,6 @@ class Placement(Base):
     connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), index=True)
     meeting_id: Mapped[str] = mapped_column(ForeignKey("meetings.id"), index=True)
     provider_id: Mapped[str | None] = mapped_column(String(512))
+    calendar_id: Mapped[str | None] = mapped_column(String(512))
+    """The vendor's id of the calendar it was asked for last, which we may not write to, or not even see, any more."""
     written_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now)

@@ -209,7 +209,7 @@ def _describe(connection: Connection, account: Account) -> None:
     connection.account_kind = AccountKind(account.kind).value
     connection.connected_at = connection.connected_at or clock.now()
     connection.attention_reason = connection.attention_at = None
-    connection.refresh_lease = connection.refresh_lease_until = None
+    tokens.let_go(connection)
     connection.sync_lease = connection.sync_lease_until = None
     connection.sign_in_browser = connection.sign_in_expires_at = connection.replaces_id = None
 

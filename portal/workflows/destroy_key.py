@@ -27,19 +27,26 @@ def destroy_key(disconnection_id: str, connection_id: str) -> bool:
     vault = parts().vault
     found_in = vault.find(connection_id)
     _note(disconnection_id, found_in)
-    gone = vault.destroy(connection_id)
-    if gone and found_in is None:  # it turned up between the two
-        _note(disconnection_id, vault.id())
-    return gone
+    return found_in is not None and vault.destroy(connection_id)
 
 
-def was_destroyed(disconnection_id: str) -> bool:
-    """Whether the key was found, at this try or an earlier one, in the very database that answers now.
+def was_destroyed(disconnection_id: str, connection_id: str) -> bool:
+    """Whether the very database in which the key was found, at this try or an earlier one, answers and has it no more.
 
-    If it holds no such key, the key was destroyed. Raises KeysAway.
+    Raises KeysAway.
     """
     found_in = _found_in(disconnection_id)
-    return found_in is not None and parts().vault.id() == found_in
+    return found_in is not None and parts().vault.lacks(connection_id) == found_in
+
+
+def rewrite_files(disconnection_id: str, connection_id: str) -> tuple[bool, bool]:
+    """Rewrite the key database: whether the key was destroyed, and whether the files that held it are clean of it.
+
+    The database that held it must answer before and after: else another one was rewritten. Raises KeysAway.
+    """
+    before = was_destroyed(disconnection_id, connection_id)
+    is_clean = parts().vault.scour()
+    return before and was_destroyed(disconnection_id, connection_id), is_clean
 
 
 def was_found(disconnection_id: str) -> bool:

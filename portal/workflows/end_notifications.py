@@ -105,11 +105,14 @@ def _lapsed(number: int, *, alone: bool) -> str:
 
 
 def _note_found(work: Work, found: dict[str, HeldThere]) -> None:
-    """Write down what is there and was not known: lost answers, strays. A repeated try, or giving up, tells of them."""
+    """Write down what is there and was not known: lost answers, strays, what was said to be gone before and is not.
+
+    A repeated try, or giving up, tells of them.
+    """
     row = work.row()
     connection_id, epoch = row.connection_id, row.epoch
     rows = select(Subscription.provider_id).where(Subscription.connection_id == connection_id)
-    known = set(db.session.scalars(rows))
+    known = set(db.session.scalars(rows.where(Subscription.ended_at.is_(None))))
     db.session.rollback()
     if all(held.id in known for held in found.values()):
         return
@@ -122,7 +125,11 @@ def _note_found(work: Work, found: dict[str, HeldThere]) -> None:
             if mark in unanswered:
                 values = {"provider_id": held.id, "expires_at": held.expires_at}
                 db.session.execute(update(Subscription).where(Subscription.id == mark).values(values))
-            elif held.id not in known:
+            elif held.id in known:
+                again = Subscription.provider_id == held.id, Subscription.ended_at.is_not(None)
+                ours = update(Subscription).where(Subscription.connection_id == connection_id, *again)
+                db.session.execute(ours.values(ended_at=None, expires_at=held.expires_at))
+            else:
                 db.session.add(
                     Subscription(
                         connection_id=connection_id,

@@ -14,7 +14,7 @@ from portal.models.disconnection_step import DONE, FAILED
 from portal.parts import parts
 from portal.vault import KeysAway
 from portal.workflows import traces
-from portal.workflows.destroy_key import ANOTHER, NO_KEY, destroy_key, was_destroyed, was_found
+from portal.workflows.destroy_key import ANOTHER, NO_KEY, destroy_key, rewrite_files, was_destroyed, was_found
 from portal.workflows.not_now import NotYet
 from portal.workflows.promise import Ended, Work
 
@@ -46,10 +46,10 @@ def erase_tokens(work: Work) -> Ended:
     db.session.commit()
     if gone:
         return Ended(DONE, "Your tokens were deleted and the key that opened them was destroyed.")
-    if was_destroyed(work.id):  # at an earlier try, which was killed or cut off
+    if was_destroyed(work.id, connection_id):  # at an earlier try, which was killed or cut off
         return Ended(DONE, "Your tokens were deleted; the key that opened them is gone.")
     logger.critical("disconnection %s found no key: was the key database lost, or is another one there?", work.id)
-    return Ended(FAILED, f"Your tokens were deleted. {NO_KEY}")
+    return Ended(FAILED, f"Your tokens were deleted. {ANOTHER if was_found(work.id) else NO_KEY}")
 
 
 def tokens_not_erased(work: Work, trouble: str) -> Ended:
@@ -98,11 +98,11 @@ def prove_nothing_remains(work: Work) -> Ended:
     connection_id = work.row().connection_id
     left = remains(connection_id)
     db.session.rollback()
-    vault = parts().vault
     try:
-        if vault.has_key(connection_id):
+        turned_up = destroy_key(work.id, connection_id)  # it was not there before, or came back with another database
+        if parts().vault.has_key(connection_id):
             left.append("the key")
-        clean, destroyed = vault.scour(), was_destroyed(work.id)
+        destroyed, clean = rewrite_files(work.id, connection_id)
     except KeysAway as away:
         raise NotYet(away.sentence, PROOFS) from None
     if clean and destroyed and "the key" not in left:
@@ -118,7 +118,8 @@ def prove_nothing_remains(work: Work) -> Ended:
     if not destroyed:
         why = ANOTHER if was_found(work.id) else NO_KEY.replace("to them", "to your tokens")
         return Ended(FAILED, f"{looked}. {why}", tables)
-    return Ended(DONE, f"{looked}; the key is gone. The key database was rewritten.", tables)
+    key = "the key had turned up, and was destroyed" if turned_up else "the key is gone"
+    return Ended(DONE, f"{looked}; {key}. The key database was rewritten.", tables)
 
 
 def not_proven(work: Work, trouble: str) -> Ended:

@@ -107,7 +107,7 @@ def _write_one(
 
     def write(access: str) -> str:
         # Here, as waiting for an access token may have taken as long as an intent stays open.
-        asked.append(_Asked(access, *_intend(connection_id, epoch, meeting_id)))
+        asked.append(_Asked(access, *_intend(connection_id, epoch, meeting_id, calendar_id)))
         return provider.write_event(access, calendar_id, event)
 
     try:
@@ -127,7 +127,7 @@ def _write_one(
         raise
 
 
-def _intend(connection_id: str, epoch: int, meeting_id: str) -> tuple[datetime, bool]:
+def _intend(connection_id: str, epoch: int, meeting_id: str, calendar_id: str) -> tuple[datetime, bool]:
     """Write down what we are about to ask for: when, and whether for the first time. Else an answer is missing."""
     with writing(connection_id, epoch, CONNECTED) as connection:
         now = clock.now()  # in here, as another may have held the connection for a while
@@ -135,9 +135,10 @@ def _intend(connection_id: str, epoch: int, meeting_id: str) -> tuple[datetime, 
             connection.sync_lease_until = now + LEASE  # many meetings take long
         row = db.session.scalar(select(Placement).where(*_of(connection_id, meeting_id)))
         if row is None:
-            db.session.add(Placement(connection_id=connection_id, meeting_id=meeting_id, written_at=now))
+            ids = {"connection_id": connection_id, "meeting_id": meeting_id, "calendar_id": calendar_id}
+            db.session.add(Placement(**ids, written_at=now))
             return now, True
-        row.written_at = now
+        row.written_at, row.calendar_id = now, calendar_id
         return now, False
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, select, update
 
@@ -17,6 +17,13 @@ from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, count_of, shut_out
 
 AT_ONCE = 500  # placements forgotten with one statement
+
+
+class _Unanswered(NamedTuple):
+    """A meeting that we asked to be written without ever having an answer: when, and into which calendar."""
+
+    asked_at: datetime
+    calendar_id: str | None
 
 
 def remove_our_meetings(work: Work) -> Ended:
@@ -52,10 +59,15 @@ def remove_our_meetings(work: Work) -> Ended:
         detail = f"{shut}: {_still(left, unknown)} You can delete them in Outlook."
         return Ended(LEFT_TO_YOU, _with_removed(planned - len(left), detail), len(left) + unknown)
     removed = planned - len(kept)
-    told = f"{count_of(removed, 'meeting')} of ours removed from your calendar."
+    told = [f"{count_of(removed, 'meeting')} of ours removed from your calendar."] if removed or not unknown else []
     if kept:
-        told += f" {count_of(len(kept), 'meeting')} with invited people left there, so that nobody gets a cancellation."
-    return Ended(DONE, told, removed)
+        told.append(
+            f"{count_of(len(kept), 'meeting')} with invited people left there, so that nobody gets a cancellation."
+        )
+    if unknown:
+        told.append(f"{_still(set(), unknown)} You can delete them in Outlook.")
+        return Ended(LEFT_TO_YOU, " ".join(told), unknown)
+    return Ended(DONE, " ".join(told), removed)
 
 
 def _remove(work: Work, kept: set[str], refused: dict[str, ProviderError]) -> int:
@@ -111,22 +123,32 @@ def give_up(work: Work, trouble: str) -> Ended:
 def _settle(work: Work) -> None:
     """Look for meetings whose writing was never answered, so that they are known from here on.
 
-    Raises StillOpen while one may still come.
+    Raises StillOpen while one may still come. One whose calendar we do not see any more stays unanswered: it may stand
+    in somebody else's, who shares it with this person no longer.
     """
     connection_id = work.row().connection_id
     unanswered = _unanswered(connection_id)
     if not unanswered:
         return
-    places = [(meeting_id, calendar_id) for meeting_id in unanswered for calendar_id in _calendars(connection_id)]
+    everywhere = _calendars(connection_id)
+    places = [
+        (meeting_id, calendar_id)
+        for meeting_id, asked in unanswered.items()
+        for calendar_id in dict.fromkeys([*everywhere, asked.calendar_id or ""])
+    ]
     provider, looked, found = work.provider(), set[tuple[str, str]](), dict[str, str]()
+    out_of_sight = set[str]()
 
     def look_for_them(access: str) -> None:
         def look(place: tuple[str, str]) -> None:
             meeting_id, calendar_id = place
-            with suppress(Gone):  # a calendar that is not there any more holds nothing
+            try:
                 event_id = None if meeting_id in found else provider.find_event(access, calendar_id, meeting_id)
                 if event_id is not None:
                     found[meeting_id] = event_id
+            except Gone:  # a calendar that is not there any more holds nothing, unless it was asked for in this one
+                if calendar_id == unanswered[meeting_id].calendar_id:
+                    out_of_sight.add(meeting_id)
             looked.add(place)
 
         refused: dict[tuple[str, str], ProviderError] = {}
@@ -142,17 +164,18 @@ def _settle(work: Work) -> None:
         work.with_access(look_for_them)
     finally:
         missing = {meeting_id for meeting_id, _ in places} - {meeting_id for meeting_id, _ in set(places) - looked}
-        _note_looked(work, unanswered, found, missing - found.keys())
-    if _unanswered(connection_id):
+        _note_looked(work, unanswered, found, missing - found.keys() - out_of_sight)
+    left_open = _unanswered(connection_id)
+    if any(each not in out_of_sight or intent.is_open(asked.asked_at) for each, asked in left_open.items()):
         raise intent.StillOpen
 
 
-def _note_looked(work: Work, unanswered: dict[str, datetime], found: dict[str, str], missing: set[str]) -> None:
+def _note_looked(work: Work, unanswered: dict[str, _Unanswered], found: dict[str, str], missing: set[str]) -> None:
     """Keep what a search brought, although it may not have come to its end."""
     row = work.row()
     connection_id = row.connection_id
     with writing(connection_id, row.epoch, DISCONNECTING):
-        for meeting_id, asked_at in unanswered.items():
+        for meeting_id, asked in unanswered.items():
             one = Placement.connection_id == connection_id, Placement.meeting_id == meeting_id
             still = db.session.scalar(select(Placement.id).where(*one, Placement.provider_id.is_(None)))
             if still is None:
@@ -161,7 +184,7 @@ def _note_looked(work: Work, unanswered: dict[str, datetime], found: dict[str, s
                 db.session.execute(update(Placement).where(*one).values(provider_id=found[meeting_id]))
                 more = update(Disconnection).where(Disconnection.id == work.id)
                 db.session.execute(more.values(meetings=Disconnection.meetings + 1))
-            elif meeting_id in missing and not intent.is_open(asked_at):
+            elif meeting_id in missing and not intent.is_open(asked.asked_at):
                 db.session.execute(delete(Placement).where(*one))
 
 
@@ -180,12 +203,13 @@ def _left(connection_id: str) -> set[str]:
     return {event_id for event_id in ids if event_id is not None}
 
 
-def _unanswered(connection_id: str) -> dict[str, datetime]:
-    """Meetings that we asked to be written without ever having an answer, and when; the short read is over."""
-    asked = select(Placement.meeting_id, Placement.written_at).where(Placement.connection_id == connection_id)
-    rows = db.session.execute(asked.where(Placement.provider_id.is_(None))).all()
+def _unanswered(connection_id: str) -> dict[str, _Unanswered]:
+    """By the id of the meeting; the short read is over."""
+    ours = Placement.connection_id == connection_id, Placement.provider_id.is_(None)
+    rows = db.session.execute(select(Placement.meeting_id, Placement.written_at, Placement.calendar_id).where(*ours))
+    found = {row.meeting_id: _Unanswered(row.written_at, row.calendar_id) for row in rows}
     db.session.rollback()
-    return dict(rows)
+    return found
 
 
 def _what_stays(number: int, unknown: int) -> str:

@@ -188,10 +188,13 @@ def _clear(connection_id: str, epoch: int, provider: base.Provider) -> int:
 
 
 def _renew(connection_id: str, epoch: int, provider: base.Provider, subscription_id: str) -> None:
+    def call(access: str) -> base.Subscription:
+        with writing(connection_id, epoch, CONNECTED):
+            ends = clock.now() + LIFE  # in here: what a disconnection tells reckons from its own beginning
+        return provider.renew(access, subscription_id, ends)
+
     try:
-        made = tokens.with_access(
-            connection_id, epoch, lambda access: provider.renew(access, subscription_id, clock.now() + LIFE)
-        )
+        made = tokens.with_access(connection_id, epoch, call)
     except base.Gone:
         _create(connection_id, epoch, provider)
         return

@@ -59,8 +59,20 @@ def last_lapses_at(connection: Connection, token: Token | None) -> datetime | No
     """
     ends = [token.lapses_at] if token else []
     if token and connection.refresh_lease_until:
-        ends.append(connection.refresh_lease_until - LEASE + LONGEST_LIFE)
+        ends.append(_perhaps_until(connection.refresh_lease_until))
     return max(ends, default=None)
+
+
+def let_go(connection: Connection) -> None:
+    """Clear a refresh's lease, and remember what it may have won: as part of the caller's transaction."""
+    if connection.refresh_lease_until:
+        tell(connection.id, _perhaps_until(connection.refresh_lease_until))
+    connection.refresh_lease = connection.refresh_lease_until = None
+
+
+def _perhaps_until(lease_until: datetime) -> datetime:
+    """Until when what a refresh won may live: it was answered before its lease was over, or never."""
+    return lease_until + LONGEST_LIFE
 
 
 def tell(connection_id: str, lapses_at: datetime) -> None:
@@ -137,6 +149,7 @@ def access_token(
                 return open_sealed(connection_id, ACCESS, row.access_sealed)
             busy = connection.refresh_lease is not None and (connection.refresh_lease_until or asked_at) > clock.now()
             if not busy:
+                let_go(connection)  # of one that died
                 connection.refresh_lease, connection.refresh_lease_until = lease, clock.now() + LEASE
                 sealed = row.refresh_sealed
         if not busy:
@@ -162,10 +175,9 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
     try:
         tokens = provider.refresh(open_sealed(connection_id, REFRESH, sealed))
     except BaseException as trouble:
-        _free(connection_id, lease)
         if isinstance(trouble, Unreachable):  # a token may have been issued in an answer that was lost on its way
             tell(connection_id, clock.now() + LONGEST_LIFE)
-            db.session.commit()
+        _free(connection_id, lease)
         raise
     try:
         with writing(connection_id, epoch, *states) as connection:

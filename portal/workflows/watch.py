@@ -100,18 +100,20 @@ def _owed_rewriting() -> int:
     owed = select(Disconnection).where(
         Disconnection.finished_at.is_not(None), Disconnection.keys_rewritten_at.is_(None)
     )
-    found = {row.id: row.key_found for row in db.session.scalars(owed)}
+    owners = {row.id: row.connection_id for row in db.session.scalars(owed) if row.key_found is not False}
     db.session.rollback()
-    if all(each is False for each in found.values()) or not parts().vault.scour():
+    vault = parts().vault
+    before = vault.id()
+    if not owners or not vault.scour():
         return 0
-    held, answers = parts().vault.owners(), parts().vault.id()
-    rewritten = 0
+    lacking = {each: vault.lacks(owner) for each, owner in owners.items()}  # the database that says so
+    held, rewritten = vault.owners(), 0
     for row in db.session.scalars(owed):
-        if row.id not in found or row.connection_id in held:
+        if row.id not in owners or row.connection_id in held:
             continue
         if not row.key_found:
             row.key_found = False  # the key database was away; now it is there, or another one, and has no such key
-        elif row.key_found_in == answers:
+        elif row.key_found_in == before == lacking[row.id]:
             row.keys_rewritten_at = clock.now()
             record("watch:keys_rewritten", member_id=row.member_id, connection_id=row.connection_id)
             rewritten += 1

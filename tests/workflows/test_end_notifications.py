@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
@@ -278,3 +279,32 @@ def test_a_disconnection_that_waits_for_a_dead_refresh_hears_erase_now(
     assert len(naps) == 1
     assert step.outcome == "Expires"
     assert step.detail.startswith("There was not time enough for all of it. We have no word that our subscription")
+
+
+def test_one_that_was_said_to_be_gone_and_is_listed_later_is_not_told_as_deleted(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Microsoft's servers disagree for a while: it is not found, then it is listed, and then nobody answers."""
+    both.connected()
+    provider = parts().providers["outlook-calendar"]
+    real, trouble = provider.subscriptions, list[base.ProviderError]([base.Gone(request_id="gone")])
+    disconnection_id = begin()
+
+    def unsubscribe(_access: str, _subscription_id: str) -> str:
+        raise trouble[0] if trouble else base.Unreachable
+
+    def subscriptions(access: str) -> Iterable[base.Subscription]:
+        if trouble:
+            raise base.Unreachable
+        return real(access)
+
+    monkeypatch.setattr(provider, "unsubscribe", unsubscribe)
+    monkeypatch.setattr(provider, "subscriptions", subscriptions)
+    assert tried(disconnection_id).outcome is None
+    trouble.clear()
+    assert tried(disconnection_id).outcome is None
+    disconnect.erase_now(disconnection_id)
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count) == ("Expires", 1)
+    assert "We have no word that our subscription was deleted" in step.detail
+    assert len(both.microsoft.holds(ADELE)["subscriptions"]) == 1

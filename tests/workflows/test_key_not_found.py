@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import select
@@ -91,7 +92,7 @@ def test_one_that_went_away_under_our_hands_was_not_destroyed(both: World, monke
     with another_one():
         both.work()
     assert steps(both)["erase_tokens"]["outcome"] == "Failed"
-    assert "We found no key to them" in steps(both)["erase_tokens"]["detail"]
+    assert "another database of our keys answers" in steps(both)["erase_tokens"]["detail"]
     assert (watch()["keys"], watch()["rewritten"]) == (1, 0), "the second night has nothing to do"
     assert both.disconnection().was_proven_late()
 
@@ -109,8 +110,9 @@ def test_a_kill_before_destroying_and_another_one_afterwards_is_not_taken_for_de
         both.work()
         ended = steps(both)
         assert {ended[name]["outcome"] for name in ("erase_tokens", "prove_nothing_remains")} == {"Failed"}
-        assert "cannot say that it was destroyed" in ended["erase_tokens"]["detail"]
-        assert "another database of our keys answers" in ended["prove_nothing_remains"]["detail"]
+        for name in ("erase_tokens", "prove_nothing_remains"):
+            assert "another database of our keys answers" in ended[name]["detail"]
+            assert "We found no key" not in ended[name]["detail"]
         assert watch()["rewritten"] == 0
         assert both.disconnection().keys_rewritten_at is None
         assert MADE_UP not in seen(alice, page)
@@ -153,6 +155,53 @@ def test_an_answer_lost_while_the_key_was_destroyed_hides_nothing(both: World, m
     ended = steps(both)
     assert ended["erase_tokens"]["outcome"] == ended["prove_nothing_remains"]["outcome"] == "Done"
     assert ended["erase_tokens"]["detail"] == "Your tokens were deleted; the key that opened them is gone."
+
+
+def test_one_that_comes_back_while_another_is_rewritten_is_not_taken_for_clean(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one answers; while that is rewritten, the true one, which still holds the key, is mounted again."""
+    both.connected()
+    connection_id, disconnection_id = begin(both)
+    dies(monkeypatch, lambda: carry_out.attempt("erase_tokens", disconnection_id), destroying=False)
+    vault = parts().vault
+    rewrite = vault.scour
+    with ExitStack() as meanwhile:
+        meanwhile.enter_context(another_one())
+        for name in ("erase_tokens", "erase_copies"):
+            assert carry_out.attempt(name, disconnection_id) is None
+
+        def is_mounted() -> bool:
+            clean = rewrite()
+            meanwhile.close()
+            return clean
+
+        with monkeypatch.context() as once:
+            once.setattr(vault, "scour", is_mounted)
+            assert carry_out.attempt("prove_nothing_remains", disconnection_id) is None
+    assert vault.has_key(connection_id)
+    assert both.disconnection().keys_rewritten_at is None
+    both.work()
+    for name in ("erase_tokens", "prove_nothing_remains"):
+        assert steps(both)[name]["outcome"] == "Failed"
+        assert "another database of our keys answers" in steps(both)[name]["detail"]
+    assert (found := watch())["keys"] == found["rewritten"] == 1
+
+
+def test_one_that_turns_up_in_time_is_destroyed_at_once(both: World) -> None:
+    alice = both.connected()
+    connection_id, disconnection_id = begin(both)
+    with another_one():
+        assert carry_out.attempt("erase_tokens", disconnection_id) is None
+    both.work()
+    assert not parts().vault.has_key(connection_id)
+    ended = steps(both)
+    assert "We found no key to them" in ended["erase_tokens"]["detail"]
+    assert ended["prove_nothing_remains"]["outcome"] == "Done"
+    assert "the key had turned up, and was destroyed" in ended["prove_nothing_remains"]["detail"]
+    page = seen(alice, f"/disconnections/{disconnection_id}")
+    assert NOT_YET not in page
+    assert "still to be rewritten" not in page
 
 
 def test_another_one_makes_up_for_nothing(both: World, monkeypatch: pytest.MonkeyPatch) -> None:

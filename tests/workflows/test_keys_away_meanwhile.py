@@ -192,11 +192,10 @@ def test_a_key_that_cannot_be_reached_is_not_told_as_lost(both: World, monkeypat
     assert both.disconnection().keys_rewritten_at is None
 
 
-def test_a_key_that_stayed_is_not_told_as_rewritten(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key database was away only while the tokens were to be erased: rewriting it leaves the key in it."""
-    alice = both.connected()
-    impatient(both, monkeypatch)
-    connection = both.connection()
+def key_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key database is away only while the tokens are to be erased; the disconnection's id."""
+    impatient(world, monkeypatch)
+    connection = world.connection()
     row = disconnect.begin(connection.id, connection.member_id)
     assert row is not None
     disconnection_id = row.id
@@ -206,7 +205,29 @@ def test_a_key_that_stayed_is_not_told_as_rewritten(both: World, monkeypatch: py
     with away():
         assert carry_out.attempt("erase_tokens", disconnection_id) is not None
         assert carry_out.attempt("erase_tokens", disconnection_id) is None
+    return disconnection_id
+
+
+def test_a_key_that_stayed_is_destroyed_by_the_proof(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = both.connected()
+    connection_id = both.connection().id
+    disconnection_id = key_stays(both, monkeypatch)
     both.work()
+    assert not parts().vault.has_key(connection_id)
+    proof = steps(both)["prove_nothing_remains"]
+    assert proof["outcome"] == "Done"
+    assert "the key had turned up, and was destroyed. The key database was rewritten." in proof["detail"]
+    assert "still to be rewritten" not in seen(alice, f"/disconnections/{disconnection_id}")
+    assert watch.watch()["rewritten"] == 0
+
+
+def test_a_key_that_stays_all_the_same_is_not_told_as_rewritten(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rewriting the key database leaves what is not deleted in it."""
+    alice = both.connected()
+    disconnection_id = key_stays(both, monkeypatch)
+    with monkeypatch.context() as broken:
+        broken.setattr(parts().vault, "destroy", lambda _owner: False)
+        both.work()
     proof = steps(both)["prove_nothing_remains"]
     assert (proof["outcome"], proof["detail"].partition(".")[0]) == ("Failed", "Something was still there: the key")
     still = "The database of our keys is still to be rewritten. We try every night."

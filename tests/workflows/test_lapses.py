@@ -11,6 +11,7 @@ import pytest
 from portal import clock
 from portal.db import db
 from portal.models import Receipt, Token
+from portal.providers.base import AccessReason
 from portal.workflows import disconnect, receipt, tokens
 from portal.workflows.carry_out import attempt
 from portal.workflows.promise import at, by
@@ -85,6 +86,28 @@ def test_what_a_refresh_was_issued_that_died_before_the_click_is_counted(both: W
     assert both.disconnection().id == row_id
     assert lapses_at is not None
     assert lapses_at >= clock.now() + tokens.LONGEST_LIFE - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("after", ["a refresh", "a reconnect"])
+def test_what_a_refresh_was_issued_that_died_is_counted_after_the_next_one_too(both: World, after: str) -> None:
+    """The next refresh, or a Reconnect, takes the dead one's lease away, and what it may have won is still alive."""
+    alice = both.connected()
+    died_at = clock.now() - timedelta(seconds=1)
+    connection = both.connection()
+    connection.refresh_lease, connection.refresh_lease_until = "dead", died_at
+    connection_id, epoch = connection.id, connection.epoch
+    db.session.get_one(Token, connection_id).expires_at = clock.now()
+    db.session.commit()
+    if after == "a refresh":
+        tokens.access_token(connection_id, epoch, ("connected",))
+    else:
+        tokens.needs_attention(connection_id, epoch, AccessReason.SIGN_IN_NEEDED)
+        alice.connect(ADELE, button="Reconnect")
+    assert both.connection().refresh_lease is None
+    begin(both)
+    lapses_at = both.disconnection().lapses_at
+    assert lapses_at is not None
+    assert lapses_at >= died_at + tokens.LONGEST_LIFE
 
 
 def test_one_that_comes_after_the_words_is_told_beside_them(both: World) -> None:

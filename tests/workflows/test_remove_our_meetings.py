@@ -6,11 +6,13 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 
 from portal import clock
 from portal.db import db
 from portal.models import Calendar, Disconnection, DisconnectionStep, Placement
+from portal.parts import parts
+from portal.providers.base import Gone
 from portal.workflows import at_once, carry_out, disconnect, intent, push, remove_our_meetings, sync
 from tests.world import World
 
@@ -31,9 +33,9 @@ FROM meetings m CROSS JOIN connections c WHERE m.title = 'One of many'
 """
 
 
-def begin(world: World) -> str:
+def begin(world: World, *, removes: bool = True) -> str:
     connection = world.connection()
-    row = disconnect.begin(connection.id, connection.member_id, remove_meetings=True)
+    row = disconnect.begin(connection.id, connection.member_id, remove_meetings=removes)
     assert row is not None
     disconnection_id = row.id
     db.session.rollback()
@@ -158,6 +160,39 @@ def test_what_is_found_is_removed_although_another_cannot_be_looked_up(
     both.microsoft.mend()
     assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
     assert (step().outcome, step().count, ours(both)) == ("Done", number, set())
+
+
+@pytest.mark.parametrize("removes", [True, False])
+@pytest.mark.parametrize("seen", [True, False], ids=["in sight", "out of sight"])
+def test_one_that_may_stand_in_a_calendar_we_may_not_write_to_any_more_is_not_denied(
+    both: World, monkeypatch: pytest.MonkeyPatch, seen: bool, removes: bool
+) -> None:
+    """The answer to its writing was lost, and then its owner took the right to write, or to see, away."""
+    written(both)
+    lost = forget_where(1)[0]
+    there = Placement.provider_id.is_(None)
+    db.session.execute(update(Placement).where(there).values(calendar_id="somebody else's"))
+    db.session.execute(delete(Placement).where(~there))
+    db.session.execute(update(Calendar).values(can_edit=False))
+    db.session.commit()
+
+    def find_event(_access: str, calendar_id: str, _mark: str) -> str | None:
+        if calendar_id == "somebody else's":
+            if seen:
+                return lost
+            raise Gone
+        return None
+
+    monkeypatch.setattr(parts().providers["outlook-calendar"], "find_event", find_event)
+    disconnection_id = begin(both, removes=removes)
+    assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
+    if seen:
+        assert (step().outcome, step().count) == ("Done", 1)
+        assert (lost in ours(both)) is not removes
+    else:
+        assert step().outcome == ("LeftToYou" if removes else "Done")
+        assert step().detail.startswith("1 meeting")
+        assert " may stand there" in step().detail
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

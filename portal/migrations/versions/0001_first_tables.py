@@ -380,6 +380,7 @@ def upgrade() -> None:
         sa.Column("connection_id", sa.String(length=32), nullable=False),
         sa.Column("meeting_id", sa.String(length=32), nullable=False),
         sa.Column("provider_id", sa.String(length=512), nullable=True),
+        sa.Column("calendar_id", sa.String(length=512), nullable=True),
         sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["connection_id"], ["connections.id"], name=op.f("fk_placements_connection_id_connections")
