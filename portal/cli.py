@@ -14,10 +14,12 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
+from sqlalchemy import inspect
 
 from portal import create_app, durable, logs, seed
 from portal import demo as world
 from portal.config import Settings
+from portal.db import db
 from portal.parts import parts
 from portal.residue.command import residue
 from portal.workflows import receipt as receipts
@@ -39,8 +41,19 @@ def _prepare_demo(settings: Settings) -> None:
 
 
 def migrate(app: Flask) -> None:
-    """Bring all three stores up to date: our tables, the engine's, and the key database."""
+    """Bring all three stores up to date: our tables, the engine's, and the key database.
+
+    Raises ClickException for tables that no migration brings to what they have to be.
+    """
     upgrade()
+    known = inspect(db.engine)
+    for table in db.metadata.sorted_tables:
+        there = {column["name"] for column in known.get_columns(table.name)} if known.has_table(table.name) else set()
+        if missing := [column.name for column in table.columns if column.name not in there]:
+            raise click.ClickException(
+                f"The database was made by another version of Coordinoter: {table.name} has no {missing[0]}. Before the"
+                " first release tables change in place. Take an empty one; `make demo-reset` renews the demo's."
+            )
     durable.migrate(app.config["SQLALCHEMY_DATABASE_URI"])
     parts().vault.create_table()
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -146,6 +149,20 @@ def test_without_the_sandbox_the_provider_must_be_named(tmp_path: Path) -> None:
         assert demo.end() == 1
         assert is_one_sentence(demo.err), demo.err
         assert "MICROSOFT_CLIENT_" in demo.err
+
+
+def test_a_database_of_another_version_is_a_plain_sentence(tmp_path: Path, sqlite_template: Path) -> None:
+    """Instead of pages that break later."""
+    var = tmp_path / "var"
+    var.mkdir()
+    shutil.copy(sqlite_template / "main.db", var / "portal.sqlite3")
+    with closing(sqlite3.connect(var / "portal.sqlite3")) as older:
+        older.execute("ALTER TABLE disconnections DROP COLUMN key_found_in")
+    with Demo(var) as demo:
+        assert demo.end() == 1
+        assert is_one_sentence(demo.err), demo.err
+        assert "disconnections has no key_found_in" in demo.err
+        assert "make demo-reset" in demo.err
 
 
 def test_ctrl_c_stops_cleanly_and_a_second_start_keeps_the_data(tmp_path: Path) -> None:
