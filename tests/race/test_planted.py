@@ -111,7 +111,10 @@ def receipt_written_anew(patch: Patch) -> None:
 
 
 def erasing_does_not_fence(patch: Patch) -> None:
-    """A second worker may still store what it refreshed after the tokens were erased, under a new key."""
+    """A second worker may still store what it refreshed after the tokens were erased, under a new key.
+
+    Its last step destroys that key, and what was stored is gone with the copies: it must not be stored at all.
+    """
     honest = erase.update
 
     class _Nothing:
@@ -157,14 +160,14 @@ PLANTED = (
     Planted(epoch_not_checked, "subscribe", "subscribe: after", "end_notifications", LATE),
     Planted(epoch_not_checked, "push", "write_event: after", "refresh: before", LATE),
     Planted(epoch_alone_not_checked, "reconnect during a refresh", "refresh: after", ALL, "place of the Reconnect's"),
-    Planted(used_keys_come_back, "second worker, thawed", "refresh: after", "erase_copies", "the key"),
+    Planted(used_keys_come_back, "second worker, thawed", "refresh: after", "erase_copies", LATE),
     Planted(kept_outside_of_the_guard, "refresh", "refresh: after", "refresh: before", STORED),
     Planted(losers_keep_quiet, "refresh, tokens can be revoked", "refresh: after", ALL, "access token lives at"),
     Planted(subscription_not_taken_back, "subscribe", "subscribe: before", "refresh: before", "lives at the vendor"),
     Planted(meeting_not_taken_back, "push", "write_event: before", ALL, "meetings of ours at the vendor"),
     Planted(call_within_a_transaction, "refresh", "its end", ALL, "a transaction was open while"),
     Planted(receipt_written_anew, "second worker", "tell_you", ALL, "receipts_never_change"),
-    Planted(erasing_does_not_fence, "second worker, thawed", "refresh: after", "erase_copies", "the key"),
+    Planted(erasing_does_not_fence, "second worker, thawed", "refresh: after", "erase_copies", LATE),
 )
 
 
