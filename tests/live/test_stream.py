@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from datetime import timedelta
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy import event as watch
 from sqlalchemy import select, update
 
@@ -22,7 +23,7 @@ from tests.world import Visitor, World
 
 
 @contextmanager
-def streaming(visitor: Visitor, query: str = "", **headers: str) -> Iterator[Iterator[bytes]]:
+def streaming(visitor: Visitor, query: str = "", *, hears: bool = True, **headers: str) -> Iterator[Iterator[bytes]]:
     """The chunks of an open stream, read one at a time."""
     client = visitor.client._client
     answer = Context().run(client.get, f"/live{query}", headers=headers, buffered=False)
@@ -30,6 +31,9 @@ def streaming(visitor: Visitor, query: str = "", **headers: str) -> Iterator[Ite
     assert answer.mimetype == "text/event-stream"
     assert answer.headers["X-Accel-Buffering"] == "no"
     assert answer.headers["Cache-Control"] == "no-store"
+    hub = current_app.extensions["live"]
+    while hears and hub.position().endswith("-0"):
+        time.sleep(0.01)  # the ear, a thread that began with the stream, says "look again" when it has its place
     try:
         yield answer.iter_encoded()
     finally:
@@ -91,7 +95,7 @@ def test_a_stream_that_waits_asks_the_database_nothing(
     monkeypatch.setattr("portal.web.live.KEEP_ALIVE", 0.02)
     app.extensions["live"].listen = lambda hub: None
     statements: list[str] = []
-    with streaming(alice) as chunks:
+    with streaming(alice, hears=False) as chunks:
         next(chunks)
         watch.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
         for _ in range(10):
@@ -206,7 +210,7 @@ def test_an_open_stream_goes_on_saying_that_somebody_is_here(
         of_alice = whereabouts.is_here(db.session.scalars(select(Conversation)).one())
         return (here(), of_alice) == (["Sam"], True)
 
-    with streaming(sam) as desk, streaming(alice) as chunks:
+    with streaming(sam, hears=False) as desk, streaming(alice, hears=False) as chunks:
         for each in (desk, desk, chunks, chunks):
             next(each)
         assert both_are_here()
