@@ -81,20 +81,20 @@ class Keyring:
         """Whether a data key of this owner exists."""
         return self._row(owner) is not None
 
-    def find(self, owner: str) -> str | None:
+    def held_in(self, owner: str) -> str | None:
         """The id of the key database in which the data key of this owner lies; None when there is no such key."""
-        return identity.find(self.engine, owner)
+        return identity.held_in(self.engine, owner)
 
-    def lacks(self, owner: str) -> str | None:
+    def missing_from(self, owner: str) -> str | None:
         """The id of the key database that answers and holds no key of this owner; None when it holds one, or has no id.
 
         Asked by one statement: an id that was asked for apart may be another database's.
         """
-        return identity.lacks(self.engine, owner)
+        return identity.missing_from(self.engine, owner)
 
-    def id(self) -> str | None:
+    def database_id(self) -> str | None:
         """The id of the key database that answers; None when it has no table for keys."""
-        return identity.own(self.engine)
+        return identity.database_id(self.engine)
 
     def owners(self, *, made_before: datetime | None = None) -> set[str]:
         """Everyone who has a data key, or one made before a moment."""

@@ -15,7 +15,7 @@ from portal import clock
 from portal.keyring.table import ITSELF, data_keys, read, says_lost, write
 
 
-def find(engine: Engine, owner: str) -> str | None:
+def held_in(engine: Engine, owner: str) -> str | None:
     """The id of the key database in which an owner's data key lies, given one if need be; None when there is no key.
 
     Key and id are read by one statement: another database may answer the next one.
@@ -29,13 +29,13 @@ def find(engine: Engine, owner: str) -> str | None:
         _make(engine)
 
 
-def lacks(engine: Engine, owner: str) -> str | None:
+def missing_from(engine: Engine, owner: str) -> str | None:
     """The id of the key database that answers and holds no key of this owner; None when it holds one, or has no id."""
     found = _rows(engine, owner)
     return found[ITSELF].hex() if ITSELF in found and owner not in found else None
 
 
-def own(engine: Engine) -> str | None:
+def database_id(engine: Engine) -> str | None:
     """The id of the key database that answers, given one if need be; None when it has no table for keys."""
     while True:
         found = _rows(engine, ITSELF)

@@ -25,7 +25,7 @@ ANOTHER = (
 def destroy_key(disconnection_id: str, connection_id: str) -> bool:
     """Destroy it; whether there was one just now. Raises KeysAway."""
     vault = parts().vault
-    found_in = vault.find(connection_id)
+    found_in = vault.held_in(connection_id)
     _note(disconnection_id, found_in)
     return found_in is not None and vault.destroy(connection_id)
 
@@ -36,7 +36,7 @@ def was_destroyed(disconnection_id: str, connection_id: str) -> bool:
     Raises KeysAway.
     """
     found_in = _found_in(disconnection_id)
-    return found_in is not None and parts().vault.lacks(connection_id) == found_in
+    return found_in is not None and parts().vault.missing_from(connection_id) == found_in
 
 
 def rewrite_files(disconnection_id: str, connection_id: str) -> tuple[bool, bool]:

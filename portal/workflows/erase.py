@@ -99,7 +99,7 @@ def prove_nothing_remains(work: Work) -> Ended:
     left = remains(connection_id)
     db.session.rollback()
     try:
-        turned_up = destroy_key(work.id, connection_id)  # it was not there before, or came back with another database
+        found_now = destroy_key(work.id, connection_id)  # the database was away before, or another one answered
         if parts().vault.has_key(connection_id):
             left.append("the key")
         destroyed, clean = rewrite_files(work.id, connection_id)
@@ -118,7 +118,7 @@ def prove_nothing_remains(work: Work) -> Ended:
     if not destroyed:
         why = ANOTHER if was_found(work.id) else NO_KEY.replace("to them", "to your tokens")
         return Ended(FAILED, f"{looked}. {why}", tables)
-    key = "the key had turned up, and was destroyed" if turned_up else "the key is gone"
+    key = "the key was there after all, and was destroyed" if found_now else "the key is gone"
     return Ended(DONE, f"{looked}; {key}. The key database was rewritten.", tables)
 
 

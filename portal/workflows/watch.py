@@ -102,11 +102,13 @@ def _owed_rewriting() -> int:
     )
     owners = {row.id: row.connection_id for row in db.session.scalars(owed) if row.key_found is not False}
     db.session.rollback()
-    vault = parts().vault
-    before = vault.id()
-    if not owners or not vault.scour():
+    if not owners:
         return 0
-    lacking = {each: vault.lacks(owner) for each, owner in owners.items()}  # the database that says so
+    vault = parts().vault
+    before = vault.database_id()
+    if not vault.scour():
+        return 0
+    lacking = {each: vault.missing_from(owner) for each, owner in owners.items()}  # the database that says so
     held, rewritten = vault.owners(), 0
     for row in db.session.scalars(owed):
         if row.id not in owners or row.connection_id in held:

@@ -198,7 +198,7 @@ def test_one_that_turns_up_in_time_is_destroyed_at_once(both: World) -> None:
     ended = steps(both)
     assert "We found no key to them" in ended["erase_tokens"]["detail"]
     assert ended["prove_nothing_remains"]["outcome"] == "Done"
-    assert "the key had turned up, and was destroyed" in ended["prove_nothing_remains"]["detail"]
+    assert "the key was there after all, and was destroyed" in ended["prove_nothing_remains"]["detail"]
     page = seen(alice, f"/disconnections/{disconnection_id}")
     assert NOT_YET not in page
     assert "still to be rewritten" not in page

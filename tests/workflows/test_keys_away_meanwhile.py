@@ -216,7 +216,7 @@ def test_a_key_that_stayed_is_destroyed_by_the_proof(both: World, monkeypatch: p
     assert not parts().vault.has_key(connection_id)
     proof = steps(both)["prove_nothing_remains"]
     assert proof["outcome"] == "Done"
-    assert "the key had turned up, and was destroyed. The key database was rewritten." in proof["detail"]
+    assert "the key was there after all, and was destroyed. The key database was rewritten." in proof["detail"]
     assert "still to be rewritten" not in seen(alice, f"/disconnections/{disconnection_id}")
     assert watch.watch()["rewritten"] == 0
 
