@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from bs4 import BeautifulSoup, Tag
 
+from tests.pages import read
 from tests.world import PASSWORD
 
 TIMEOUT = 30
@@ -29,7 +30,7 @@ class Surfer:
 
     @property
     def soup(self) -> BeautifulSoup:
-        return BeautifulSoup(self.page.text, "html.parser")
+        return read(self.page.text)
 
     @property
     def words(self) -> str:

@@ -127,12 +127,12 @@ def test_a_taken_port_is_a_plain_sentence(tmp_path: Path, taken: str) -> None:
     ("settings", "named"),
     [
         ({"PORTAL_BASE_URL": "http://portal.example.com"}, "PORTAL_BASE_URL"),
-        ({"PORTAL_BASE_URL": "https://portal.example.com"}, "PORTAL_BASE_URL"),
-        ({"PORTAL_BASE_URL": "not an address"}, "PORTAL_BASE_URL"),
         ({"PORTAL_TOKEN_KEYS": "short"}, "PORTAL_TOKEN_KEYS"),
         ({"PORT": "eight thousand"}, "PORT"),
-        ({"PORT": "70000"}, "PORT"),
-        ({"SANDBOX_PORT": "-1"}, "SANDBOX_PORT"),
+        pytest.param({"PORTAL_BASE_URL": "https://portal.example.com"}, "PORTAL_BASE_URL", marks=pytest.mark.long),
+        pytest.param({"PORTAL_BASE_URL": "not an address"}, "PORTAL_BASE_URL", marks=pytest.mark.long),
+        pytest.param({"PORT": "70000"}, "PORT", marks=pytest.mark.long),
+        pytest.param({"SANDBOX_PORT": "-1"}, "SANDBOX_PORT", marks=pytest.mark.long),
     ],
 )
 def test_a_wrong_setting_is_a_plain_sentence(tmp_path: Path, settings: dict[str, str], named: str) -> None:

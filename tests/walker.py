@@ -14,6 +14,8 @@ from bs4 import BeautifulSoup, Tag
 from html5lib.html5parser import ParseError
 from werkzeug.test import TestResponse
 
+from tests.pages import read
+
 FIELDS = ("input", "textarea", "select")
 REFERENCES = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 
@@ -50,7 +52,7 @@ def checked(response: TestResponse) -> TestResponse:
 def check_page(text: str) -> list[str]:
     """What is wrong with a whole page."""
     faults = parse_faults(text, part=False)
-    soup = BeautifulSoup(text, "html.parser")
+    soup = read(text)
     if not text.lstrip().lower().startswith("<!doctype html>"):
         faults.append("no doctype")
     if soup.html is None or not soup.html.get("lang"):
@@ -68,7 +70,7 @@ def check_page(text: str) -> list[str]:
 
 def check_part(text: str) -> list[str]:
     """What is wrong with a fragment: it has one root, with an id."""
-    soup = BeautifulSoup(text, "html.parser")
+    soup = read(text)
     roots = [node for node in soup.children if isinstance(node, Tag)]
     faults = parse_faults(text, part=True)
     if len(roots) != 1:

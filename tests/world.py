@@ -19,6 +19,7 @@ from portal.db import db
 from portal.models import Connection, Disconnection
 from portal.models.connection import CONNECTED
 from portal.workflows import carry_out, sync
+from tests.pages import read
 
 CLIENT_ID = "00000000-c00d-4000-8000-0000000000aa"
 CLIENT_SECRET = "test-client-secret-0123456789abcdef"
@@ -68,7 +69,7 @@ class Visitor:
         """The page at hand."""
         assert self.page is not None
         if self._read is None or self._read[0] is not self.page:
-            self._read = self.page, BeautifulSoup(self.page.text, "html.parser")
+            self._read = self.page, read(self.page.text)
         return self._read[1]
 
     def press(self, button: str, *, htmx: bool = False, follow: bool = True, **fields: str) -> BeautifulSoup:
@@ -104,7 +105,7 @@ class Visitor:
 
     def _csrf_elsewhere(self) -> Any:
         page = self.client.get("/help/disconnect-outlook-calendar").text  # whose forms everybody may use
-        return BeautifulSoup(page, "html.parser").find("input", {"name": "csrf_token"})
+        return read(page).find("input", {"name": "csrf_token"})
 
     def post(self, path: str, *, htmx: bool = False, **fields: str) -> TestResponse:
         """A bare POST with a valid CSRF token."""
@@ -150,7 +151,7 @@ class Visitor:
         raise AssertionError(f"never came back; the last page was {page.url}:\n{page.text[:1500]}")
 
     def _answer(self, page: requests.Response, account: str, answer: str) -> requests.Response:
-        soup = BeautifulSoup(page.text, "html.parser")
+        soup = read(page.text)
         for wanted in (answer, account):
             for button in soup.find_all("button"):
                 if wanted not in button.get_text(" ", strip=True):

@@ -29,7 +29,10 @@ def chromium() -> Iterator[Chromium]:
         browser.close()
 
 
-@pytest.fixture(params=VIEWS, ids=lambda view: f"{view[0]}-{view[1]}")
+@pytest.fixture(
+    params=[VIEWS[0], *(pytest.param(view, marks=pytest.mark.long) for view in VIEWS[1:])],
+    ids=lambda view: f"{view[0]}-{view[1]}",
+)
 def page(chromium: Chromium, world: World, door: Door, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of the portal; whatever the browser complains about fails the test."""
     width, scheme = request.param

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -25,22 +26,23 @@ PAINTED = """async () => {
 
 
 class Look:
-    """Looks at a page in each view, and collects what is wrong with it."""
+    """Looks at a page in each view, or in one after the other in turn, and collects what is wrong with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_turn: bool) -> None:
         self.wrong: list[str] = []
+        self.turns = itertools.cycle(VIEWS) if in_turn else None
 
-    def __call__(self, page: Page, what: str, views: tuple[tuple[int, Any], ...] = VIEWS) -> None:
-        for width, scheme in views:
+    def __call__(self, page: Page, what: str, views: tuple[tuple[int, Any], ...] = ()) -> None:
+        for width, scheme in views or ((next(self.turns),) if self.turns else VIEWS):
             page.set_viewport_size({"width": width, "height": 800})
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.evaluate(PAINTED)
             self.wrong += [f"{what} at {width} px, {scheme}: {fault}" for fault in faults(page)]
 
 
-@pytest.fixture
-def look() -> Look:
-    return Look()
+@pytest.fixture(params=["each page in one view", pytest.param("in each view", marks=pytest.mark.long)])
+def look(request: pytest.FixtureRequest) -> Look:
+    return Look(in_turn=request.param == "each page in one view")
 
 
 def test_looking_can_fail(demo: Demo, browsers: Browsers) -> None:
@@ -71,7 +73,7 @@ def test_before_anybody_signs_in(demo: Demo, page: Page, look: Look) -> None:
     look(page, "help centre")
     for path in sorted(page.locator("main a[href^='/help/']").evaluate_all("all => all.map(each => each.pathname)")):
         page.goto(f"{demo.url}{path}")
-        look(page, path, (VIEWS[0],))
+        look(page, path)
     assert not look.wrong, "\n".join(look.wrong)
 
 

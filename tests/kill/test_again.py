@@ -92,8 +92,8 @@ def test_asked_for_while_no_process_lives(build: BuildTown, kind: str) -> None:
     ("kind", "when"),
     [
         ("sqlite", "after"),
-        pytest.param("postgresql", "after", marks=pytest.mark.long),
         *(pytest.param(kind, when, marks=pytest.mark.long) for kind in ("sqlite", "postgresql") for when in WHENS),
+        pytest.param("postgresql", "after", marks=pytest.mark.long),
     ],
 )
 def test_killed_in_the_middle_of_it(build: BuildTown, kind: str, when: str) -> None:

@@ -10,6 +10,8 @@ from tests.kill.conftest import BuildTown
 from tests.kill.town import Town
 
 INSTANTS = [(step.name, when) for step in STEPS for when in ("before", "after")]
+HALF = [INSTANTS[2 * at + at % 2] for at in range(len(STEPS))]
+"""Before one step, after the next one, and so on; the short version plays the other half on PostgreSQL."""
 BETWEEN = [(step.name, when) for step in STEPS[1:] for when in ("locked", "noted")]
 """In the middle of noting an outcome, and between our own note of it and the engine's."""
 
@@ -62,6 +64,11 @@ def web_and_workers(town: Town, instants: list[tuple[str, str]], *, workers: int
         die_at_each(town, instants)
 
 
+def test_one_process_on_sqlite_at_half_of_the_instants(build: BuildTown) -> None:
+    one_process(build("sqlite"), HALF)
+
+
+@pytest.mark.long
 def test_one_process_on_sqlite(build: BuildTown) -> None:
     one_process(build("sqlite"), INSTANTS)
 

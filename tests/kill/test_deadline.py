@@ -41,7 +41,7 @@ def tries(town: Town, connection_id: str) -> int:
 @pytest.mark.parametrize(
     ("kind", "away"),
     [
-        ("sqlite", "briefly"),
+        pytest.param("sqlite", "briefly", marks=pytest.mark.long),
         ("postgresql", "beyond the deadline"),
         pytest.param("sqlite", "beyond the deadline", marks=pytest.mark.long),
         pytest.param("postgresql", "briefly", marks=pytest.mark.long),

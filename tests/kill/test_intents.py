@@ -106,6 +106,7 @@ def plan_one() -> None:
     db.session.commit()
 
 
+@pytest.mark.long
 def test_the_next_sync_takes_it_as_ours(build: BuildTown) -> None:
     town, worker = begun(build, "sqlite")
     dies_after(town, "subscribe")

@@ -1,4 +1,4 @@
-"""kill -9 of web, worker and PostgreSQL at random instants; 20 kills in every run of the tests, 240 in the long one."""
+"""kill -9 of web, worker and PostgreSQL at random instants; 12 kills in every run of the tests, 300 in the long one."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def everything_on_postgresql(build: BuildTown, postgres: Postgres, seed: int, ki
 
 
 def test_one_process_on_sqlite(build: BuildTown) -> None:
-    one_process_on_sqlite(build, seed=1, kills=8)
+    one_process_on_sqlite(build, seed=1, kills=5)
 
 
 def test_everything_on_postgresql(build: BuildTown, own_postgres: Postgres) -> None:
-    everything_on_postgresql(build, own_postgres, seed=2, kills=12)
+    everything_on_postgresql(build, own_postgres, seed=2, kills=7)
 
 
 @pytest.mark.long

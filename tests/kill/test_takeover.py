@@ -76,7 +76,7 @@ def test_a_restarted_process_resumes_on_sqlite(build: BuildTown) -> None:
     ("kind", "how"),
     [
         pytest.param("sqlite", "SIGKILL", marks=pytest.mark.long),
-        ("postgresql", "SIGTERM"),
+        pytest.param("postgresql", "SIGTERM", marks=pytest.mark.long),
         pytest.param("sqlite", "SIGTERM", marks=pytest.mark.long),
         pytest.param("postgresql", "SIGKILL", marks=pytest.mark.long),
     ],

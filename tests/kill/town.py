@@ -14,7 +14,6 @@ from pathlib import Path
 
 import requests
 from argon2 import PasswordHasher
-from bs4 import BeautifulSoup
 from flask import Flask
 from sqlalchemy import select
 
@@ -27,6 +26,7 @@ from portal.models.connection import CONNECTED
 from portal.parts import parts
 from tests import invariants
 from tests.kill.processes import Child, free_port, python, until
+from tests.pages import read
 from tests.world import CLIENT_ID, CLIENT_SECRET, PASSWORD, Microsoft, Visitor
 
 DEADLINE = 240.0  # seconds a disconnection tries remote steps: out of the way, unless a test is about it
@@ -62,7 +62,7 @@ class Person:
 
 
 def _csrf(page: str) -> str:
-    found = BeautifulSoup(page, "html.parser").find("input", {"name": "csrf_token"})
+    found = read(page).find("input", {"name": "csrf_token"})
     return str(found["value"]) if found else ""
 
 

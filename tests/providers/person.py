@@ -8,10 +8,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import requests
-from bs4 import BeautifulSoup, Tag
+from bs4 import Tag
 
 from portal.providers.base import Changes, Grant
 from portal.providers.outlook.outlook import OutlookProvider
+from tests.pages import read
 from tests.providers.genuine import REDIRECT
 
 
@@ -28,7 +29,7 @@ def sign_in(url: str, address: str, *, accept: str = "Accept") -> dict[str, str]
 
 
 def _press(browser: requests.Session, page: requests.Response, name: str) -> requests.Response:
-    soup = BeautifulSoup(page.text, "html.parser")
+    soup = read(page.text)
     button = next(each for each in soup.find_all("button") if " ".join(each.get_text(" ").split()) == name)
     form = button.find_parent("form")
     assert isinstance(form, Tag)

@@ -14,6 +14,8 @@ from tests.race.turns import Schedule
 Order = tuple[tuple[str, str], ...]
 """Who passed which point, as it was played: two schedules that come to the same count once."""
 
+SHORT = {"postgresql": tuple(PLAYS)[::2], "sqlite": tuple(PLAYS)[1::2]}
+"""Which plays are played on which database by the short version: each on one of them."""
 FEW = 3
 ALL_TOGETHER = 2_000
 MANY = -(-ALL_TOGETHER // len(PLAYS))

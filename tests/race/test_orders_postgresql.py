@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.race.orders import FEW, MANY, play_in_different_orders
+from tests.race.orders import FEW, MANY, SHORT, play_in_different_orders
 from tests.race.plays import PLAYS
 from tests.race.theatre import Theatre
 
 
-@pytest.mark.parametrize("name", PLAYS)
+@pytest.mark.parametrize("name", SHORT["postgresql"])
 def test_nothing_goes_wrong_in_any_order(
     on_postgresql: Theatre, name: str, record_property: Callable[..., None]
 ) -> None:

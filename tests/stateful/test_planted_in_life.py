@@ -75,8 +75,9 @@ FAKED = (
 def _undone() -> Iterator[Any]:
     for rules, kept in (("a_refresh", A_REFRESH), ("anything", ANYTHING)):
         for database in ("sqlite", "postgresql"):
-            marks = [] if (rules, database) == ("a_refresh", "sqlite") else [pytest.mark.long]
             for plant, sentence in UNDONE:
+                short = (rules, database, plant) == ("a_refresh", "sqlite", fence_removed)
+                marks = [] if short else [pytest.mark.long]
                 name = f"{database}-{plant.__name__}-{rules}"
                 yield pytest.param(database, kept, plant, sentence, id=name, marks=marks)
 

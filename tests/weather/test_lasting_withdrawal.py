@@ -10,7 +10,7 @@ from tests.weather.expected import REMOVING, REVOKING, Expected, lasting
 CALLS = (*REMOVING, *REVOKING)
 CELLS = {cell: expected for cell, expected in lasting().items() if cell[0] in CALLS}
 WEATHERS = list(dict.fromkeys(weather for _, weather in CELLS))
-SPREAD = {cell for cell in CELLS if (CALLS.index(cell[0]) + WEATHERS.index(cell[1])) % 4 == 0}
+SPREAD = {cell for cell in CELLS if (CALLS.index(cell[0]) + WEATHERS.index(cell[1])) % 8 == 0}
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,8 @@ def test_it_works(text: str, html: str) -> None:
 
 
 def test_an_outside_link_shows_where_it_leads() -> None:
-    soup = BeautifulSoup(
-        plain_markdown("[Your bank](https://evil.example/login) or https://learn.microsoft.com/a?b=1.")
-    )
+    html = plain_markdown("[Your bank](https://evil.example/login) or https://learn.microsoft.com/a?b=1.")
+    soup = BeautifulSoup(html, "html.parser")
     first, second = soup.find_all("a")
     assert "(evil.example)" in soup.get_text()
     assert set(first["rel"]) == {"noopener", "noreferrer", "nofollow"}

@@ -97,6 +97,7 @@ def test_every_step_may_run_again(both: World) -> None:
     assert db.session.get_one(Receipt, disconnection_id).body == body
 
 
+@pytest.mark.postgresql_is_long
 @pytest.mark.parametrize("name", [step.name for step in STEPS])
 def test_a_step_whose_end_was_not_recorded_runs_to_the_same_end(both: World, name: str) -> None:
     """As after a kill between a step's effect and its record: the effect is there, the outcome is not."""

@@ -16,6 +16,8 @@ from portal.providers.base import ProviderError
 from portal.workflows import sync, tokens
 from tests.world import World
 
+pytestmark = pytest.mark.postgresql_is_long
+
 ADELE = "adele@contoso.example"
 
 
