@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal import clock
@@ -16,7 +16,9 @@ from portal.models.member import Member
 class Disconnection(Base):
     """`connection_id` is no foreign key: the row it names goes away while this one stays.
 
-    `lapses_at` and `subscription_ends_at` say until when Microsoft may still honour what we could not take back.
+    `sought_in_vain`: the ids of meetings whose writing was never answered, and which were not in the calendar when it
+    was too late for them to come. `lapses_at` and `subscription_ends_at` say until when Microsoft may still honour what
+    we could not take back.
     """
 
     __tablename__ = "disconnections"
@@ -32,6 +34,7 @@ class Disconnection(Base):
     subscriptions: Mapped[int] = mapped_column(default=0)
     meetings: Mapped[int] = mapped_column(default=0)
     remove_meetings: Mapped[bool] = mapped_column(default=False)
+    sought_in_vain: Mapped[list[str]] = mapped_column(JSON, default=list)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now)
     deadline_at: Mapped[datetime] = mapped_column(UTCDateTime)
     erase_now_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

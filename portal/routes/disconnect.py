@@ -16,7 +16,7 @@ from portal.models.disconnection_step import LEFT_TO_YOU
 from portal.parts import parts
 from portal.providers.base import AccountKind, Handover
 from portal.routes.integrations import render_card
-from portal.web import administrators
+from portal.web import administrators, notices
 from portal.web.guards import own_connection, own_disconnection, public
 from portal.web.htmx import go, wants_fragment
 from portal.workflows import disconnect as workflow
@@ -77,6 +77,8 @@ def show(disconnection_id: str) -> ResponseReturnValue:
         signature=receipt.signature,
         key_id=receipt.key_id,
         handover=_handover(disconnection),
+        administrator_alone=_is_the_administrators_alone(disconnection),
+        notice=notices.take(),
         message=administrators.withdrawal_text(),
         others=_still_connected(disconnection.integration),
     )
@@ -116,6 +118,13 @@ def _handover(disconnection: Disconnection) -> Handover | None:
     if disconnection.account_kind != AccountKind.WORK or step is None or step.outcome != LEFT_TO_YOU:
         return None
     return parts().providers[disconnection.integration].handover(parts().settings.redirect_uri)
+
+
+def _is_the_administrators_alone(disconnection: Disconnection) -> bool:
+    """Whether what is left is the approval for everyone, which nobody else can take back."""
+    provider, kind = parts().providers[disconnection.integration], AccountKind(disconnection.account_kind)
+    step = next((each for each in disconnection.steps if each.name == "withdraw_access"), None)
+    return step is not None and step.link_title == provider.consent_page(kind, tenant_wide=True).title
 
 
 def _still_connected(integration: str) -> list[str]:

@@ -25,6 +25,10 @@ WORDS: dict[int, tuple[str, str]] = {
         "The address is wrong, or what it led to is gone. Receipts and articles keep their addresses.",
     ),
     405: ("That does not work this way", "This address is the target of a button, not a page to open."),
+    409: (
+        "Somebody was quicker",
+        "This was just changed in another place, so nothing was done. Look at the page again, then try once more.",
+    ),
     413: ("That is too much at once", "What was sent is larger than the portal accepts."),
     429: ("Too many tries", "Please wait a few minutes, then try again. Nothing has been changed."),
     500: (

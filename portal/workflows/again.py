@@ -82,7 +82,7 @@ def _over(row: Disconnection) -> str:
     if row.finished_at is not None or any(step.name == "erase_tokens" and step.started_at for step in row.steps):
         return "Our tokens are being erased at this moment."
     if row.erase_now_at is not None:
-        return "The person asked to erase at once, so nothing is tried any more."
+        return "The person asked to erase at once, so no step can be asked for again."
     if row.deadline_at <= clock.now():
         return "The time for trying is over: our tokens are being erased."
     return ""

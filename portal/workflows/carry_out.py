@@ -180,7 +180,9 @@ def _tries(error: Exception) -> int:
 
 def _note_end(disconnection_id: str, name: str, ended: Ended) -> None:
     row = _row(disconnection_id, name)
-    if row.outcome is None:
+    # What the old token was good for while a withdrawal was asked for again is found out anew after it (again.py).
+    is_stale = name == withdraw_access.try_the_old_token.__name__ and _asked_again_before(row) is not None
+    if row.outcome is None and not is_stale:
         row.outcome, row.detail, row.count = ended.outcome, ended.detail, ended.count
         row.request_ids = list(dict.fromkeys([*row.request_ids, *ended.request_ids]))
         row.link, row.link_title, row.trouble, row.ended_at = ended.link, ended.link_title, None, clock.now()

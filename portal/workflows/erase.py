@@ -62,7 +62,7 @@ def tokens_not_erased(work: Work, trouble: str) -> Ended:
     return Ended(
         FAILED,
         f"{trouble} Your sealed tokens were deleted here, but the key that opens copies of them could not be "
-        "destroyed yet. We try again every night, and this page says when it is done.",
+        "destroyed yet. We try again in the last step, then every night, and this page says when it is done.",
     )
 
 

@@ -23,7 +23,7 @@ class Inventory:
     meetings: int = 0
     """Meetings of ours that we wrote into one of these calendars."""
     planned: int = 0
-    """Coming meetings of the member's that were planned around these calendars; they stay in Coordinoter."""
+    """Coming meetings of the member's; they stay in Coordinoter."""
 
 
 def take(connection: Connection) -> Inventory:

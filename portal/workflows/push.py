@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 
 from portal import clock
 from portal.db import db
-from portal.models import Calendar, Connection, Copy, Meeting, Placement
+from portal.models import Calendar, Connection, Copy, Disconnection, Meeting, Placement
 from portal.models.connection import CONNECTED
 from portal.providers.base import Gone, NewEvent, Provider, ProviderError
 from portal.workflows import intent, tokens
@@ -121,7 +121,7 @@ def _write_one(
     except Fenced:
         # While it was open, the disconnection found it, waits until it does, or tells that it may be there: what it
         # told stays true. Later the disconnection may have looked too early: then we take it back ourselves.
-        if not intent.is_open(asked[-1].at) and not _is_intended(connection_id, meeting_id):
+        if not intent.is_open(asked[-1].at) and _is_nobodys(connection_id, meeting_id, event_id):
             with suppress(ProviderError):
                 provider.remove_event(asked[-1].access, event_id)
         raise
@@ -142,11 +142,19 @@ def _intend(connection_id: str, epoch: int, meeting_id: str, calendar_id: str) -
         return now, False
 
 
-def _is_intended(connection_id: str, meeting_id: str) -> bool:
-    """Whether our map still has it, so that a sync or the disconnection looks for it; the short read is over."""
-    found = db.session.scalar(select(Placement.id).where(*_of(connection_id, meeting_id)))
+def _is_nobodys(connection_id: str, meeting_id: str, event_id: str) -> bool:
+    """Whether nobody knows of an event, and nobody will look for it; the short read is over.
+
+    A disconnection erases our map. What it has found there by then was told as it is and stays so; a connection that
+    was made meanwhile may hold the same event, by its transaction id.
+    """
+    ours, its = and_(*_of(connection_id, meeting_id)), Placement.provider_id == event_id
+    known = db.session.scalar(select(Placement.id).where(or_(ours, its)).limit(1))
+    asked = select(Disconnection).where(Disconnection.connection_id == connection_id)
+    disconnection = db.session.scalar(asked.execution_options(populate_existing=True))
+    missed = disconnection is None or meeting_id in disconnection.sought_in_vain
     db.session.rollback()
-    return found is not None
+    return known is None and missed
 
 
 def _remember(connection_id: str, epoch: int, meeting_id: str, event_id: str) -> None:

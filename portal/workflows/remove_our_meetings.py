@@ -186,6 +186,9 @@ def _note_looked(work: Work, unanswered: dict[str, _Unanswered], found: dict[str
                 db.session.execute(more.values(meetings=Disconnection.meetings + 1))
             elif meeting_id in missing and not intent.is_open(asked.asked_at):
                 db.session.execute(delete(Placement).where(*one))
+                # For one that comes all the same: whoever wrote it takes it back then, and only then (push.py).
+                own = db.session.get_one(Disconnection, work.id, with_for_update=True, populate_existing=True)
+                own.sought_in_vain = sorted({*own.sought_in_vain, meeting_id})
 
 
 def _calendars(connection_id: str) -> list[str]:

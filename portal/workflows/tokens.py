@@ -175,20 +175,25 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
     try:
         tokens = provider.refresh(open_sealed(connection_id, REFRESH, sealed))
     except BaseException as trouble:
+        _free(connection_id, lease)
         if isinstance(trouble, Unreachable):  # a token may have been issued in an answer that was lost on its way
             tell(connection_id, clock.now() + LONGEST_LIFE)
-        _free(connection_id, lease)
+        db.session.commit()
         raise
     try:
         with writing(connection_id, epoch, *states) as connection:
             keep(connection, tokens)
             connection.refresh_lease = connection.refresh_lease_until = None
     except (Fenced, CannotOpen, KeysAway) as refused:
-        _free(connection_id, lease)
-        # During an outage of ours they are only dropped: revoking them could end the stored ones, which stay good.
-        if isinstance(refused, KeysAway) or not dispose(provider, tokens):
-            tell(connection_id, tokens.expires_at)
+        if isinstance(refused, Fenced):  # whoever fenced us has counted the lease already, and may wait for it
+            _free(connection_id, lease)
             db.session.commit()
+        # During an outage of ours they are only dropped: revoking them could end the stored ones, which stay good.
+        revoked = not isinstance(refused, KeysAway) and dispose(provider, tokens)
+        _free(connection_id, lease)  # only with what is told: after a kill it is all that is heard of them
+        if not revoked:
+            tell(connection_id, tokens.expires_at)
+        db.session.commit()
         counters.add("tokens_disposed")
         if isinstance(refused, CannotOpen):
             raise AccessEnded(AccessReason.TOKEN_UNREADABLE) from None
@@ -197,14 +202,16 @@ def _refresh(connection_id: str, epoch: int, states: tuple[str, ...], sealed: st
 
 
 def _free(connection_id: str, lease: str) -> None:
-    """Give the lease back, whatever the epoch is by now: a disconnection must not wait for a refresh that has ended."""
+    """Give the lease back, whatever the epoch is by now: a disconnection must not wait for a refresh that has ended.
+
+    As part of the caller's transaction, and before `tell` in it: a Reconnect takes their rows in this order, too.
+    """
     db.session.execute(
         update(Connection)
         .where(Connection.id == connection_id, Connection.refresh_lease == lease)
         .values(refresh_lease=None, refresh_lease_until=None)
         .execution_options(synchronize_session=False)
     )
-    db.session.commit()
 
 
 def provider_of(connection_id: str) -> Provider:

@@ -38,12 +38,8 @@ def try_the_old_token(work: Work) -> Ended:
 
     We ask once more with our old token: is our access still honoured? Whatever we are given is thrown away unstored.
     """
-    row = work.row()
-    connection_id = row.connection_id
-    if any(step.attempts > 1 for step in row.steps):
-        # An earlier try of some step may have been issued a token, and have died before it could say until when.
-        tokens.tell(connection_id, clock.now() + tokens.LONGEST_LIFE)
-        db.session.commit()
+    connection_id = work.row().connection_id
+    _tell_of_tries_that_died(work)
     lapses_at = work.row().lapses_at
     secret = dict(_stored(connection_id)).get(tokens.REFRESH)
     provider = work.provider()
@@ -64,9 +60,9 @@ def try_the_old_token(work: Work) -> Ended:
     db.session.commit()
     return Ended(
         EXPIRES,
-        "Microsoft still honours the permission you gave. What it issued to us stays valid there, but we keep no copy: "
-        f"access tokens lapse by {by(lapses_at)}; refresh tokens when you remove the permission, or after 90 days "
-        "without use.",
+        "Microsoft still honours the permission that was given. What it issued to us stays valid there, but we keep no "
+        f"copy: access tokens lapse by {by(lapses_at)}; refresh tokens when the permission is removed, or after 90 "
+        "days without use.",
     )
 
 
@@ -76,15 +72,26 @@ def give_up_withdrawing(work: Work, trouble: str) -> Ended:
     page = parts().providers[row.integration].consent_page(AccountKind(row.account_kind))
     gone = work.done_before(withdraw_access.__name__)
     what = "the rest was" if gone else "our access was"
-    detail = f"{trouble} {withdraw_consent.removed(gone)}We have no word that {what} withdrawn; you can remove it."
+    # Each try that was let in was given a key, whatever came after.
+    key = f" {withdraw_consent.FORGOTTEN}" if gone or withdraw_consent.is_asked_for(work) else ""
+    detail = f"{trouble} {withdraw_consent.removed(gone)}We have no word that {what} withdrawn; you can remove it.{key}"
     return Ended(LEFT_TO_YOU, detail, gone or None, link=page.url, link_title=page.title)
 
 
 def give_up_trying(work: Work, trouble: str) -> Ended:
     """Not found out in time: what was issued before lapses by itself."""
+    _tell_of_tries_that_died(work)
     lapses_at = work.row().lapses_at
     until = f" Access tokens that were issued to us lapse by {by(lapses_at)}." if lapses_at else ""
     return Ended(FAILED, f"{trouble} We could not ask whether our old token still works.{until}")
+
+
+def _tell_of_tries_that_died(work: Work) -> None:
+    """An earlier try of some step may have been issued a token, and have died before it could say until when."""
+    row = work.row()
+    if any(step.attempts > 1 for step in row.steps):
+        tokens.tell(row.connection_id, clock.now() + tokens.LONGEST_LIFE)
+    db.session.commit()
 
 
 def _stored(connection_id: str) -> list[tuple[str, str]]:

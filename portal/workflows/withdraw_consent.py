@@ -56,7 +56,9 @@ def withdraw(work: Work, provider: Provider) -> Ended:
     before = work.done_before(STEP)
     if account.shared or not account.wanted:
         alone = BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN
-        why = f"{removed(before)}{SHARED if account.shared else alone}"
+        # An earlier try was made while it was wanted, and may have been given a key.
+        key = f" {FORGOTTEN}" if before or (account.wanted and work.attempts(STEP) > 1) else ""
+        why = f"{removed(before)}{SHARED if account.shared else alone}{key}"
         return replace(_left(provider, account.kind, why), count=before or None)
     try:
         done = provider.withdraw_consent(account.tenant, account.subject)
@@ -91,6 +93,11 @@ def _told(provider: Provider, kind: AccountKind, total: int, done: ConsentWithdr
     if not total:
         return Ended(DONE, f"{NONE_LEFT} {FORGOTTEN}", 0, ids)
     return Ended(DONE, f"{removed(total)}{FORGOTTEN}", total, ids)
+
+
+def is_asked_for(work: Work) -> bool:
+    """Whether the business has asked us to remove the permission of this account; the short read is over."""
+    return _read(work).wanted
 
 
 def _read(work: Work) -> _Account:

@@ -11,6 +11,8 @@ from sqlalchemy import select, update
 from portal import clock
 from portal.db import db
 from portal.models import Activity, Disconnection, Member
+from portal.providers.base import Unreachable
+from portal.workflows import after
 from tests.world import Visitor, World
 
 ADELE = "adele@contoso.example"
@@ -87,6 +89,18 @@ def test_checking_finds_consent_that_was_withdrawn(ended: Visitor, world: World)
 def test_checking_says_so_when_microsoft_tells_nothing(ended: Visitor) -> None:
     ended.at_microsoft.cookies.clear()
     assert "Not known" in check(ended)
+
+
+def test_microsoft_out_of_reach_is_said_on_the_receipt(ended: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> str:
+        raise Unreachable
+
+    monkeypatch.setattr(after, "begin_check", away)
+    ended.press("Check again")
+    notice = ended.soup.find(id="notice")
+    assert notice is not None
+    assert "Microsoft is not answering" in notice.get_text(" ", strip=True)
+    assert ended.get("/integrations").find(id="notice") is None, "it was said where it happened"
 
 
 def test_a_late_answer_is_not_taken(ended: Visitor) -> None:

@@ -21,6 +21,7 @@ from portal.models import Activity, Business, Conversation, Disconnection, Disco
 from portal.models.entry import EVENT
 from portal.parts import parts
 from portal.providers.base import Tokens
+from portal.providers.outlook.outlook import OutlookProvider
 from portal.workflows import again, desk, disconnect, promise, receipt
 from portal.workflows.carry_out import attempt
 from portal.workflows.conversation import Message, Person, Refused, start
@@ -284,6 +285,31 @@ def test_what_was_withdrawn_anew_is_tried_anew(hanging: World) -> None:
         app_roles=["DelegatedPermissionGrant.ReadWrite.All"],
     )
     retry(hanging, "withdraw_access")
+    told = account(hanging)
+    assert told["withdraw_access"]["outcome"] == "Done"
+    assert "did not accept our old token" in told["try_the_old_token"]["detail"]
+
+
+def test_what_is_asked_for_again_while_the_old_token_is_tried_is_found_out_after_it(
+    hanging: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Microsoft has answered the probe already, and its answer says what held before the withdrawal."""
+    hanging.microsoft.mend()
+    db.session.execute(update(Business).values(removes_grants=True))
+    db.session.commit()
+    right = ["DelegatedPermissionGrant.ReadWrite.All"]
+    hanging.microsoft.desk("PATCH", f"tenants/contoso.example/applications/{CLIENT_ID}", app_roles=right)
+    refresh = OutlookProvider.refresh
+
+    def asked_meanwhile(provider: OutlookProvider, secret: str) -> Tokens:
+        won = refresh(provider, secret)
+        monkeypatch.undo()
+        retry(hanging, "withdraw_access")
+        return won
+
+    monkeypatch.setattr(OutlookProvider, "refresh", asked_meanwhile)
+    assert try_(hanging, "try_the_old_token") is None
+    assert step("try_the_old_token").outcome is None
     told = account(hanging)
     assert told["withdraw_access"]["outcome"] == "Done"
     assert "did not accept our old token" in told["try_the_old_token"]["detail"]

@@ -123,7 +123,7 @@ def test_a_disconnection_that_meets_only_the_outage_ends_truthfully_and_is_made_
     for name in ("erase_tokens", "prove_nothing_remains"):
         assert ended[name]["outcome"] == "Failed"
         assert ended[name]["detail"].startswith(WORDS)
-        assert "We try again every night, and this page says when it is done." in ended[name]["detail"]
+        assert "every night, and this page says when it is done." in ended[name]["detail"]
     assert ended["erase_copies"]["outcome"] == "Done"
     assert erase.remains(connection_id) == []
     assert parts().vault.has_key(connection_id), "as the receipt says"

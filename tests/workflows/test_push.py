@@ -337,8 +337,11 @@ def test_one_that_the_disconnection_looked_for_too_early_is_taken_back(
     assert ours(both) == []
 
 
-def test_one_that_the_disconnection_has_found_is_not_taken_back(both: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However late its answer comes: the person was told that it stays."""
+@pytest.mark.parametrize("to_the_end", [False, True])
+def test_one_that_the_disconnection_has_found_is_not_taken_back(
+    both: World, monkeypatch: pytest.MonkeyPatch, to_the_end: bool
+) -> None:
+    """However late its answer comes, and although our map is erased by then: the person was told that it stays."""
     monkeypatch.setattr(intent, "SETTLES", timedelta(0))
     both.connected()
 
@@ -347,6 +350,8 @@ def test_one_that_the_disconnection_has_found_is_not_taken_back(both: World, mon
         disconnection_id = both.disconnection().id
         db.session.rollback()
         assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
+        if to_the_end:
+            both.work()
 
     while_one_is_written(both, monkeypatch, click_and_look, before=False)
     step = next(each for each in both.disconnection().steps if each.name == "remove_our_meetings")

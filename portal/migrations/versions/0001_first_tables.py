@@ -196,6 +196,7 @@ def upgrade() -> None:
         sa.Column("subscriptions", sa.Integer(), nullable=False),
         sa.Column("meetings", sa.Integer(), nullable=False),
         sa.Column("remove_meetings", sa.Boolean(), nullable=False),
+        sa.Column("sought_in_vain", sa.JSON(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("erase_now_at", sa.DateTime(timezone=True), nullable=True),
