@@ -14,6 +14,11 @@
     document.addEventListener(name, () => (streaming = false));
   }
 
+  // Said by the stream, not by the clock below: something was missed, and what is at rest may have moved as well.
+  document.addEventListener("live-all", ({ target }) => {
+    if (target !== document.body) window.htmx.trigger(document.body, "live-rarely");
+  });
+
   // Signed out in another tab: nothing stays on this one for the next person. A page in the background has no stream,
   // and finds out as soon as it is looked at.
   let leaving = false;

@@ -66,6 +66,17 @@ def test_a_question_left_open_in_another_tab_is_overtaken(
     assert rows("SELECT count(*) FROM disconnections")[0][0] == before + 1
 
 
+def test_a_card_at_rest_looks_when_the_stream_says_that_something_was_missed(
+    demo: Demo, page: Page, account: str, member: Prepare
+) -> None:
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    synced(page)
+    said = "document.querySelector('[id^=live]').dispatchEvent(new Event('live-all', {bubbles: true}))"
+    with page.expect_response("**/integrations/outlook-calendar/card"):
+        page.evaluate(said)
+
+
 def test_a_card_at_rest_follows_without_a_stream(
     demo: Demo, page: Page, browsers: Browsers, account: str, member: Prepare
 ) -> None:
