@@ -6,6 +6,6 @@ from bs4 import BeautifulSoup
 
 
 def read(text: str) -> BeautifulSoup:
-    """A whole page by lxml, which is several times as quick; a part of one as it is, with nothing put around it."""
+    """A whole page by lxml, which is quicker; a part of one as it is, with nothing put around it."""
     whole = text[:100].lstrip().lower().startswith("<!doctype")
     return BeautifulSoup(text, "lxml" if whole else "html.parser")

@@ -18,8 +18,8 @@ Thank you!"""
 WITHDRAW = """Hello,
 
 I have disconnected my Outlook calendar from Coordinoter. Its permission at Microsoft can only be removed there. \
-If our organisation approved Coordinoter for everyone, only an administrator \
-can do that: in the Entra admin center under Enterprise applications, or with the lines that I send along.
+If our organisation approved Coordinoter for everyone, only an administrator can do that: in the Entra admin center \
+under Enterprise applications, or with the lines that I send along.
 
 Application (client) ID: {client_id}
 

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from portal import clock
 from portal.db import db
 from portal.models import Disconnection
-from portal.models.disconnection_step import DONE, FAILED
+from portal.models.disconnection_step import FAILED
 from portal.parts import parts
 from portal.workflows import mail
 from portal.workflows.promise import Work, at
@@ -17,7 +17,7 @@ from portal.workflows.promise import Work, at
 logger = logging.getLogger("portal.notice")
 
 TRIES = 2
-ERASING = ("erase_tokens", "erase_copies", "prove_nothing_remains")
+PROOF = "prove_nothing_remains"  # which looks at all that was erased, and makes up for what was not
 
 ERASED = "Our copies of your events and our tokens were erased."
 NOT_ALL_ERASED = "Not everything could be erased; our operators look into it."
@@ -65,9 +65,7 @@ def send(work: Work) -> str:
 
 def _write(row: Disconnection) -> EmailMessage:
     link = f"{parts().settings.base_url}/disconnections/{row.id}"
-    outcomes = {step.name: step.outcome for step in row.steps}
-    proven = outcomes.get("prove_nothing_remains") == DONE  # it makes up for a key database that was away before
-    failed = not proven and FAILED in [outcomes.get(name) for name in ERASING]
+    failed = any(step.outcome == FAILED and step.name == PROOF for step in row.steps)
     text = TEXT.format(
         name=row.member.name, when=at(clock.now()), erased=NOT_ALL_ERASED if failed else ERASED, link=link
     )

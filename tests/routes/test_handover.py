@@ -61,12 +61,14 @@ def test_where_we_removed_it_only_what_is_left_is_handed_on(world: World, tenant
     if tenant_wide:
         scopes = ["openid", "profile", "offline_access", "User.Read", "Calendars.ReadWrite"]
         world.microsoft.desk("POST", f"accounts/{ADELE}/consent", scopes=scopes, tenant_wide=True)
-    part = receipt(world, ADELE).find(id="handover")
+    page = receipt(world, ADELE)
+    part = page.find(id="handover")
     assert (part is not None) == tenant_wide
     if part is not None:
         words = part.get_text(" ", strip=True)
         assert "if you allowed Coordinoter yourself" not in words, "that permission is gone"
         assert "Your administrator , as your organisation approved Coordinoter for everyone" in words
+        assert "Only your administrator can do this" in page.get_text()
 
 
 def test_the_signed_receipt_names_no_line_of_it(world: World) -> None:
