@@ -55,7 +55,9 @@ def confirm(connection_id: str) -> ResponseReturnValue:
     if disconnection is None:
         abort(404)
     if wants_fragment():
-        return _finished(disconnection) if disconnection.is_finished() else render_card(disconnection.integration)
+        if disconnection.is_finished():
+            return _finished(disconnection)
+        return render_card(disconnection.integration, [connection_id])
     return _see(disconnection)
 
 

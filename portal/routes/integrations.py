@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, abort, render_template, request
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from portal.db import db
 from portal.models import Approval, Calendar, Connection, Disconnection, Member
@@ -31,6 +32,10 @@ class Link:
     calendars: tuple[Calendar, ...] = ()
     is_shared: bool = False
 
+    def connection_id(self) -> str:
+        """Of the connection, whether its row is still there or not."""
+        return self.connection.id if self.connection else self.disconnection.connection_id if self.disconnection else ""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -46,6 +51,10 @@ class Card:
     def is_syncing(self) -> bool:
         """Whether any of its accounts syncs at this moment: then the card follows."""
         return any(link.connection is not None and link.connection.is_syncing() for link in self.links)
+
+    def shown(self) -> list[str]:
+        """The connections that a page with this card shows, as it says when it asks for the card again."""
+        return [link.connection_id() for link in self.links]
 
 
 @bp.get("/integrations")
@@ -67,16 +76,20 @@ def card(slug: str) -> str:
     """One card alone, for a page that follows a sync; the whole page for everybody else."""
     if slug not in parts().providers:
         abort(404)
-    return render_card(slug) if wants_fragment() else _render(focus=slug)
+    return render_card(slug, request.args.getlist("shown")) if wants_fragment() else _render(focus=slug)
 
 
-def render_card(slug: str) -> str:
+def render_card(slug: str, shown: Collection[str] = ()) -> str:
     """The card as a fragment, as other routes answer it too."""
-    return render_template("integrations/_card.html", card=make_card(slug), notice=notices.take(), focus=None)
+    return render_template("integrations/_card.html", card=make_card(slug, shown), notice=notices.take(), focus=None)
 
 
-def make_card(slug: str) -> Card:
-    """Look up what the signed-in member has on a card."""
+def make_card(slug: str, shown: Collection[str] = ()) -> Card:
+    """Look up what the signed-in member has on a card.
+
+    A disconnection of a connection that is among those `shown` stays on the card when it has ended: the page that still
+    shows it is led to the receipt, however late it looks. Not when something was connected since.
+    """
     connections = db.session.scalars(
         select(Connection)
         .where(
@@ -86,22 +99,24 @@ def make_card(slug: str) -> Card:
         )
         .order_by(Connection.connected_at, Connection.id)
     ).all()
-    running = db.session.scalars(
+    disconnections = db.session.scalars(
         select(Disconnection)
         .where(
             Disconnection.member_id == current_user.id,
             Disconnection.integration == slug,
-            Disconnection.finished_at.is_(None),
+            or_(Disconnection.finished_at.is_(None), Disconnection.connection_id.in_(shown)),
         )
         .order_by(Disconnection.started_at)
     ).all()
+    newest = max((each.connected_at for each in connections if each.connected_at), default=None)
+    leaving = [each for each in disconnections if not (each.finished_at and newest and newest > each.finished_at)]
     # A disconnection near its end has no connection row any more, and is still at work.
     links = [
         Link(each, take(each), None, _writable(each), _is_shared(each))
         for each in connections
         if each.state != DISCONNECTING
     ]
-    links += [Link(None, None, each) for each in running]
+    links += [Link(None, None, each) for each in leaving]
     title = parts().providers[slug].title
     waiting = approval.waiting(current_user.id, slug)
     if waiting is None:

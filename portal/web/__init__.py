@@ -6,6 +6,7 @@ from flask import Flask
 
 from portal.web import (
     assets,
+    characters,
     csrf,
     elsewhere,
     errors,
@@ -29,6 +30,7 @@ def setup(app: Flask) -> None:
     reading.setup(app)
     limits.setup(app)
     sizes.setup(app)
+    characters.setup(app)
     csrf.setup(app)
     guards.setup(app)
     errors.setup(app)

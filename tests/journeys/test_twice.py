@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.journeys.conftest import Browsers
 from tests.journeys.walk import CARD, arrive, ask, button, card, connect, sign_in, synced
-from tests.terminal import Demo
+from tests.terminal import Demo, until
 from tests.world import Microsoft
 
 Prepare = Callable[[str], str]
@@ -66,6 +67,53 @@ def test_a_question_left_open_in_another_tab_is_overtaken(
     assert rows("SELECT count(*) FROM disconnections")[0][0] == before + 1
 
 
+def test_a_card_that_looks_when_all_is_over_follows_all_the_same(
+    demo: Demo, page: Page, account: str, member: Prepare
+) -> None:
+    """A disconnection may be quicker than the other tab's browser: what it shows then is gone, and it is told where."""
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    other = page.context.new_page()
+    other.goto(f"{demo.url}{CARD}")
+    synced(other)
+    held: list[Route] = []
+    hold = threading.Event()
+    hold.set()
+    other.route(
+        "**/integrations/outlook-calendar/card?*",
+        lambda route: held.append(route) if hold.is_set() else route.continue_(),
+    )
+    button(ask(page), "Disconnect").click()
+    receipt = arrive(page)
+    other.wait_for_timeout(100)  # lets the browser's requests in
+    assert held
+    hold.clear()
+    for each in held:
+        each.continue_()
+    assert arrive(other) == receipt
+
+
+def test_progress_that_arrives_late_hears_what_was_said_meanwhile(
+    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask
+) -> None:
+    """The last step's event comes while the first progress is still on its way: nothing would be said after it."""
+    page.add_init_script("window.setInterval = () => 0")  # only the stream says when to look
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+
+    def late(route: Route) -> None:
+        before = rows("SELECT count(*) FROM receipts")[0][0]
+        answer = route.fetch()
+        until(lambda: rows("SELECT count(*) FROM receipts")[0][0] > before, "the receipt")
+        page.wait_for_timeout(500)  # lets the stream's last words in
+        route.fulfill(response=answer)
+
+    dialog = ask(page)
+    page.route("**/connections/*/disconnect", late)
+    button(dialog, "Disconnect").click()
+    arrive(page)
+
+
 def test_a_card_at_rest_looks_when_the_stream_says_that_something_was_missed(
     demo: Demo, page: Page, account: str, member: Prepare
 ) -> None:
@@ -73,7 +121,7 @@ def test_a_card_at_rest_looks_when_the_stream_says_that_something_was_missed(
     connect(page, demo, account)
     synced(page)
     said = "document.querySelector('[id^=live]').dispatchEvent(new Event('live-all', {bubbles: true}))"
-    with page.expect_response("**/integrations/outlook-calendar/card"):
+    with page.expect_response("**/integrations/outlook-calendar/card?*"):
         page.evaluate(said)
 
 

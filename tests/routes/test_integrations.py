@@ -6,6 +6,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from bs4 import Tag
 from sqlalchemy import func, select, update
 
 from portal import clock
@@ -77,7 +78,7 @@ def test_a_first_sync_is_followed(world: World) -> None:
     page = alice.get(CARD)
     card = page.find(id="card-outlook-calendar")
     assert card is not None
-    assert card["hx-get"] == FRAGMENT
+    assert card["hx-get"] == f"{FRAGMENT}?shown={world.connection().id}"
     followed = card["hx-trigger"]
     assert page.select('noscript meta[http-equiv="refresh"]'), "without JavaScript the page refreshes itself"
     assert "Syncing" in words(alice)
@@ -181,6 +182,35 @@ def test_an_account_on_its_way_out_shows_its_progress_instead(world: World) -> N
     page = alice.get(CARD)
     assert [tag.get_text(strip=True) for tag in page.select("#card-outlook-calendar h3")] == [MEGAN, "Disconnecting"]
     assert page.select('noscript meta[http-equiv="refresh"]')
+
+
+def looking_again(visitor: Visitor, shown: str) -> Tag:
+    """What a page that shows a connection gets when its card looks again."""
+    return visitor.get(f"{FRAGMENT}?shown={shown}", htmx=True)
+
+
+def test_a_page_that_shows_a_connection_is_led_to_its_receipt_however_late_it_looks(world: World) -> None:
+    alice = world.connected()
+    shown = world.connection().id
+    assert alice.soup.find(id="card-outlook-calendar", attrs={"hx-get": f"{FRAGMENT}?shown={shown}"})
+    alice.post(f"/connections/{shown}/disconnect")
+    assert looking_again(alice, shown).find("h3", string="Disconnecting")
+    world.work()
+    led = {"hx-get": f"/disconnections/{world.disconnection().id}", "hx-target": "body"}
+    assert looking_again(alice, shown).find(attrs=led)
+    assert not alice.get(FRAGMENT, htmx=True).find(attrs=led), "a page that comes anew starts anew"
+    assert not looking_again(world.sign_in("bob@northwind.example"), shown).find(attrs=led)
+
+
+def test_nobody_is_led_away_from_what_was_connected_since(world: World) -> None:
+    alice = world.connected()
+    shown = world.connection().id
+    alice.post(f"/connections/{shown}/disconnect")
+    world.work()
+    world.connected()
+    card = looking_again(alice, shown)
+    assert card.find("h3", string=ADELE)
+    assert not card.find(attrs={"hx-target": "body"})
 
 
 @pytest.mark.parametrize("path", ["/integrations/fax-machine", "/integrations/fax-machine/card"])
