@@ -57,7 +57,7 @@ def confirm(connection_id: str) -> ResponseReturnValue:
     if wants_fragment():
         if disconnection.is_finished():
             return _finished(disconnection)
-        return render_card(disconnection.integration, [connection_id])
+        return render_card(disconnection.integration, connection_id)
     return _see(disconnection)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from flask import Blueprint, abort, render_template, request
 from flask_login import current_user
@@ -52,9 +53,9 @@ class Card:
         """Whether any of its accounts syncs at this moment: then the card follows."""
         return any(link.connection is not None and link.connection.is_syncing() for link in self.links)
 
-    def shown(self) -> list[str]:
-        """The connections that a page with this card shows, as it says when it asks for the card again."""
-        return [link.connection_id() for link in self.links]
+    def shown(self) -> str:
+        """The connections that a page with this card shows, as a query: it says so when it asks for the card again."""
+        return "?" + urlencode([("shown", link.connection_id()) for link in self.links]) if self.links else ""
 
 
 @bp.get("/integrations")
@@ -76,12 +77,13 @@ def card(slug: str) -> str:
     """One card alone, for a page that follows a sync; the whole page for everybody else."""
     if slug not in parts().providers:
         abort(404)
-    return render_card(slug, request.args.getlist("shown")) if wants_fragment() else _render(focus=slug)
+    return render_card(slug) if wants_fragment() else _render(focus=slug)
 
 
-def render_card(slug: str, shown: Collection[str] = ()) -> str:
-    """The card as a fragment, as other routes answer it too."""
-    return render_template("integrations/_card.html", card=make_card(slug, shown), notice=notices.take(), focus=None)
+def render_card(slug: str, *shown: str) -> str:
+    """The card as a fragment, as other routes answer it too, to a page that shows these connections among others."""
+    card = make_card(slug, {*shown, *request.args.getlist("shown")})
+    return render_template("integrations/_card.html", card=card, notice=notices.take(), focus=None)
 
 
 def make_card(slug: str, shown: Collection[str] = ()) -> Card:

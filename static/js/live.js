@@ -20,20 +20,18 @@
   });
 
   // What a page is told while a part of it is on its way, the part may be too old to know and was not there to hear:
-  // it is told once more. Only who is typing is not, which is over in a moment.
-  const REMEMBERED = 60000; // ms; no request takes longer
+  // it is told once more. Not what made it be asked for. And not who is typing, which is over in a moment.
+  let counted = 0;
   const told = new Map(); // event -> when the stream said it last, and with which words
   const asked = new WeakMap();
-  document.addEventListener("htmx:sse:after:message", ({ detail: { message } }) => {
-    const now = performance.now();
-    for (const [event, { at }] of told) if (at < now - REMEMBERED) told.delete(event);
-    if (!message.event.startsWith("live-typing")) told.set(message.event, { at: now, data: message.data });
+  document.addEventListener("htmx:sse:before:message", ({ detail: { message } }) => {
+    if (!message.event.startsWith("live-typing")) told.set(message.event, { at: ++counted, data: message.data });
   });
-  document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => asked.set(ctx, performance.now()));
+  document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => asked.set(ctx, ++counted));
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     const stream = document.querySelector("[id^=live]");
     if (!stream || ctx.swap === "none") return;
-    for (const [event, { at, data }] of told) if (at >= asked.get(ctx)) window.htmx.trigger(stream, event, { data });
+    for (const [event, { at, data }] of told) if (at > asked.get(ctx)) window.htmx.trigger(stream, event, { data });
   });
 
   // Signed out in another tab: nothing stays on this one for the next person. A page in the background has no stream,

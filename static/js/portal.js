@@ -111,6 +111,21 @@
     focusOn(wanted);
   });
 
+  // --- led on to the receipt -----------------------------------------------------------------------------------------
+
+  // Not in the middle of a sentence, nor of a question about another account: the receipt's link is there as well.
+  function isBusy() {
+    const at = document.activeElement;
+    const isWriting = at?.matches("textarea, input:not([type=radio], [type=checkbox])") && at.value.trim() !== "";
+    const asked = document.querySelector("dialog[data-modal][open] #disconnect-form")?.getAttribute("action");
+    return isWriting || Boolean(asked && byId(`connection-${asked.split("/")[2]}`));
+  }
+
+  document.addEventListener("htmx:before:request", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.sourceElement.matches?.("[id^=disconnection-]") && ctx.target === document.body && isBusy()) event.preventDefault();
+  });
+
   // --- when the portal does not answer -------------------------------------------------------------------------------
 
   document.addEventListener("htmx:error", (event) => {

@@ -45,7 +45,7 @@ def test_it_works(demo: Demo, page: Page, sandbox: Microsoft, member: Prepare) -
     expect(card(page)).to_contain_text("Read your calendars and events")
     expect(card(page)).to_contain_text("We never ask for your mail")
     visited: list[str] = []
-    page.on("framenavigated", lambda frame: visited.append(frame.url))
+    page.on("request", lambda request: visited.append(request.url) if request.is_navigation_request() else None)
     button(page, "Connect to Microsoft").click()
     page.wait_for_url(f"{demo.sandbox_url}/**")
     assert [url for url in visited if url.startswith(demo.url)] == [], "no page between"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.journeys.conftest import Browsers
 from tests.journeys.walk import CARD, arrive, ask, button, card, connect, sign_in, synced
@@ -109,6 +111,7 @@ def test_progress_that_arrives_late_hears_what_was_said_meanwhile(
         route.fulfill(response=answer)
 
     dialog = ask(page)
+    page.route("**/card?*", lambda route: None)  # the card's own look, which would help out, never ends
     page.route("**/connections/*/disconnect", late)
     button(dialog, "Disconnect").click()
     arrive(page)
@@ -123,6 +126,44 @@ def test_a_card_at_rest_looks_when_the_stream_says_that_something_was_missed(
     said = "document.querySelector('[id^=live]').dispatchEvent(new Event('live-all', {bubbles: true}))"
     with page.expect_response("**/integrations/outlook-calendar/card?*"):
         page.evaluate(said)
+
+
+def test_what_the_stream_says_once_is_looked_at_once(
+    demo: Demo, page: Page, account: str, member: Prepare, rows: Ask
+) -> None:
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    page.reload()  # what was said of the sync is behind us
+    synced(page)
+    looks: list[Request] = []
+    page.on("request", lambda request: looks.append(request) if "/card?" in request.url else None)
+    [(dana,)] = rows("SELECT id FROM members WHERE email LIKE 'dana@%'")
+    for said in (1, 2):
+        with page.expect_response("**/card?*"), closing(sqlite3.connect(demo.var / "portal.sqlite3")) as connection:
+            values = (f"member:{dana}", "live-connections", "", "2026-01-01 00:00:00")
+            connection.execute('INSERT INTO live_events ("to", what, data, at) VALUES (?, ?, ?, ?)', values)
+            connection.commit()
+        page.wait_for_timeout(500)  # for a look that should not be
+        assert len(looks) == said
+
+
+def test_nobody_is_led_away_in_the_middle_of_a_sentence(demo: Demo, page: Page, account: str, member: Prepare) -> None:
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    button(page, "Help").click()
+    page.get_by_role("link", name="Talk to a person").click()
+    text = page.get_by_role("dialog").get_by_role("textbox")
+    text.fill("Before I disconnect, could you")
+    other = page.context.new_page()
+    other.goto(f"{demo.url}{CARD}")
+    button(ask(other), "Disconnect").click()
+    receipt = arrive(other)
+    expect(card(page).get_by_role("link", name="See the receipt")).to_be_visible()
+    page.wait_for_timeout(2000)  # longer than it takes to be led on
+    expect(text).to_be_focused()
+    expect(text).to_have_value("Before I disconnect, could you")
+    card(page).get_by_role("link", name="See the receipt").click()
+    assert arrive(page) == receipt
 
 
 def test_a_card_at_rest_follows_without_a_stream(

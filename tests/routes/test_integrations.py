@@ -202,6 +202,19 @@ def test_a_page_that_shows_a_connection_is_led_to_its_receipt_however_late_it_lo
     assert not looking_again(world.sign_in("bob@northwind.example"), shown).find(attrs=led)
 
 
+def test_pressing_something_else_meanwhile_does_not_lose_the_way(world: World) -> None:
+    alice = world.connected()
+    first = world.connection().id
+    alice.connect(MEGAN, button="Connect another account")
+    world.work()
+    buttons = alice.get(CARD).select(f'form[hx-post*="/sync"]:not([hx-post^="/connections/{first}/"])')
+    assert len(buttons) == 1
+    alice.post(f"/connections/{first}/disconnect")
+    world.work()
+    alice.post(str(buttons[0]["hx-post"]), htmx=True)
+    assert alice.soup.find(attrs={"hx-get": f"/disconnections/{world.disconnection().id}", "hx-target": "body"})
+
+
 def test_nobody_is_led_away_from_what_was_connected_since(world: World) -> None:
     alice = world.connected()
     shown = world.connection().id

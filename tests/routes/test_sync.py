@@ -51,7 +51,10 @@ def test_htmx_gets_the_card_which_follows_the_sync(world: World) -> None:
     assert answer.status_code == 200
     card = alice.soup.find(recursive=False)
     assert card is not None
-    assert (card["id"], card["hx-get"]) == ("card-outlook-calendar", f"{CARD}/card")
+    assert (card["id"], card["hx-get"]) == (
+        "card-outlook-calendar",
+        f"{CARD}/card?shown={world.connection().id}",
+    )
     assert "Syncing" in words(alice)
     assert world.connection().sync_wanted_at is not None
 
