@@ -141,7 +141,7 @@ def test_a_proxy_that_answers_for_the_portal(
     """Its page is put nowhere: people read that the portal is away, and lose nothing."""
     browsers.expected = ("502",)
     sign_in(page, demo, member("alice"), CARD)
-    lost, away = page.locator("#lost"), re.compile(r"/(connect|sync|messages)$")
+    lost, away = page.locator("#lost"), re.compile(r"/(connect|sync|messages)(\?|$)")
     gateway = {"status": 502, "content_type": "text/html", "body": "<h1>502 Bad Gateway</h1>"}
     page.route(away, lambda route: route.fulfill(**gateway))
     button(page, "Connect to Microsoft").click()
