@@ -11,6 +11,7 @@ from flask_login import current_user
 
 from portal.db import db
 from portal.models import Conversation
+from portal.parts import parts
 from portal.routes.images import serve
 from portal.routes.situation import situation
 from portal.routes.talk import current, own, presence_now, talk, who
@@ -161,6 +162,12 @@ def unread_now() -> dict[str, Any]:
     """For the help icon of every page: the latest conversation, and how many answers are unread."""
     conversation = current()
     return {"conversation": conversation, "unread": reading.unread(who()) if conversation else 0}
+
+
+@bp.app_template_global("sends_mail")
+def sends_mail() -> bool:
+    """Whether an answer that lies unread is mailed as well: nothing is promised that no mail server was set up for."""
+    return bool(parts().settings.mail_url)
 
 
 @bp.app_template_global("help_context")

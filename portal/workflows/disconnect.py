@@ -81,7 +81,7 @@ STEPS = (
     _step(withdraw_access.withdraw_access, withdraw_access.give_up_withdrawing),
     _step(withdraw_access.try_the_old_token, withdraw_access.give_up_trying),
     _step(erase.erase_tokens, last_word=erase.tokens_not_erased),
-    _step(erase.erase_copies),
+    _step(erase.erase_copies, last_word=erase.copies_not_erased),
     _step(erase.prove_nothing_remains, last_word=erase.not_proven),
     _step(tell_you),
 )

@@ -90,6 +90,17 @@ def erase_copies(work: Work) -> Ended:
     )
 
 
+def copies_not_erased(work: Work, trouble: str) -> Ended:
+    """The database refused every time: say that they are still here, and that the watch goes on trying."""
+    db.session.rollback()
+    logger.critical("disconnection %s could not delete its copies", work.id)
+    return Ended(
+        FAILED,
+        f"{trouble} What we copied could not be deleted here yet. Our operators have been told, and we try again every "
+        "night.",
+    )
+
+
 def prove_nothing_remains(work: Work) -> Ended:
     """Prove that nothing remains.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 
@@ -12,6 +13,7 @@ from sqlalchemy import select, update
 from portal import clock
 from portal.db import db
 from portal.models import Attachment, Conversation, Entry
+from portal.parts import install, parts
 from portal.workflows import conversation as workflow
 from portal.workflows import forget, presence
 from portal.workflows.picture import LARGEST
@@ -130,6 +132,14 @@ def test_a_visitor_asks_from_the_sign_in_page_and_is_answered_there(world: World
     answer(world, "Try this.", at)
     assert "Try this." in visitor.get(f"/chat/{at}").get_text()
     assert say(visitor, "Thanks", at=at) == 303
+
+
+def test_no_mail_is_promised_that_nobody_set_up(world: World, alice: Visitor) -> None:
+    promised = "by email"
+    assert promised not in alice.get("/chat").get_text()
+    settings = replace(parts().settings, mail_url="smtp://127.0.0.1:25", mail_from="help@coordinoter.example")
+    install(world.app, replace(parts(), settings=settings))
+    assert alice.get("/chat").get_text().count(promised) == 2
 
 
 @pytest.mark.parametrize("reply_to", ["", "nobody", "a@b", "a@b.example\nBcc: c@d.example"])

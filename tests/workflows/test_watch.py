@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import DateTime, column, select, table, text, update
 
 from portal import clock
@@ -12,8 +13,9 @@ from portal.db import db
 from portal.models import Activity, Copy, Disconnection, DisconnectionStep
 from portal.models.disconnection_step import FAILED
 from portal.parts import parts
-from portal.workflows import counters, disconnect, erase, receive
+from portal.workflows import counters, disconnect, erase, receive, traces
 from portal.workflows.watch import watch
+from tests.outage import impatient
 from tests.world import World
 
 GHOST = "f" * 32
@@ -25,6 +27,32 @@ def test_it_works(both: World) -> None:
     both.connected()
     assert watch() == {"rows": 0, "keys": 0, "runs": 0, "rewritten": 0}
     assert db.session.scalar(select(Copy.id)) is not None, "what lives is left alone"
+
+
+def test_copies_that_the_database_would_not_let_go_are_told_and_go_at_night(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.connected()
+    connection_id = world.connection().id
+    db.session.execute(text("CREATE TRIGGER stay BEFORE DELETE ON copies BEGIN SELECT RAISE(ABORT, 'no'); END"))
+    db.session.commit()
+    impatient(world, monkeypatch)
+    ended = disconnect.begin(connection_id, world.connection().member_id)
+    assert ended is not None
+    world.work()
+    told = {step.name: (step.outcome, step.detail) for step in world.disconnection().steps}
+    assert told["erase_copies"] == (
+        FAILED,
+        "Something went wrong on our side. What we copied could not be deleted here yet. Our operators have been told, "
+        "and we try again every night.",
+    )
+    outcome, detail = told["prove_nothing_remains"]
+    assert outcome == FAILED
+    assert "copies" in detail
+    db.session.execute(text("DROP TRIGGER stay"))
+    db.session.commit()
+    assert watch()["rows"] > 0
+    assert traces.found(connection_id) == []
 
 
 def test_rows_of_no_connection_are_removed(both: World) -> None:
