@@ -21,4 +21,4 @@ def refuse_nul() -> None:
     """
     fields = chain(request.args.items(multi=True), request.form.items(multi=True))
     if NUL in request.path or any(NUL in name or NUL in value for name, value in fields):
-        abort(400, "The request has a character in it that no text has.")
+        abort(400)

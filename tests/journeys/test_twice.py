@@ -19,6 +19,14 @@ Prepare = Callable[[str], str]
 Ask = Callable[..., list[tuple[Any, ...]]]
 
 
+def beside(page: Page, demo: Demo) -> Page:
+    """Another tab of the same browser, at the same card."""
+    other = page.context.new_page()
+    other.goto(f"{demo.url}{CARD}")
+    synced(other)
+    return other
+
+
 def test_a_double_click_is_one_disconnection(
     demo: Demo, page: Page, account: str, member: Prepare, rows: Ask, sandbox: Microsoft
 ) -> None:
@@ -37,9 +45,7 @@ def test_two_tabs_end_at_the_same_receipt(
 ) -> None:
     sign_in(page, demo, member("dana"), CARD)
     connect(page, demo, account)
-    other = page.context.new_page()
-    other.goto(f"{demo.url}{CARD}")
-    synced(other)
+    other = beside(page, demo)
     before = rows("SELECT count(*) FROM disconnections")[0][0]
     first, second = button(ask(page), "Disconnect"), button(ask(other), "Disconnect")
     sandbox.breaks("delay", "subscriptions", delay=2, times=1)
@@ -57,9 +63,7 @@ def test_a_question_left_open_in_another_tab_is_overtaken(
     """What was answered here is no question there any more: the other tab follows to the same receipt by itself."""
     sign_in(page, demo, member("dana"), CARD)
     connect(page, demo, account)
-    other = page.context.new_page()
-    other.goto(f"{demo.url}{CARD}")
-    synced(other)
+    other = beside(page, demo)
     before = rows("SELECT count(*) FROM disconnections")[0][0]
     dialog = ask(other)
     button(ask(page), "Disconnect").click()
@@ -75,9 +79,7 @@ def test_a_card_that_looks_when_all_is_over_follows_all_the_same(
     """A disconnection may be quicker than the other tab's browser: what it shows then is gone, and it is told where."""
     sign_in(page, demo, member("dana"), CARD)
     connect(page, demo, account)
-    other = page.context.new_page()
-    other.goto(f"{demo.url}{CARD}")
-    synced(other)
+    other = beside(page, demo)
     held: list[Route] = []
     hold = threading.Event()
     hold.set()
