@@ -23,7 +23,12 @@ from portal.models.executor import Executor
 
 HEARTBEAT = 2.0  # seconds between two signs of life
 DEAD_AFTER = {"postgresql": timedelta(seconds=20), "sqlite": timedelta(seconds=6)}
-"""How long a silent process is given. A wrong verdict costs repeated work, never a wrong outcome."""
+"""How long a silent process is given. A wrong verdict costs repeated work, never a wrong outcome.
+
+SQLite is on one machine, so what is silent elsewhere is the container before this one.
+"""
+STUCK_AFTER = timedelta(seconds=20)
+"""How long one is given that is there on this machine: silent because all are busy, or because it hangs."""
 FORGET_AFTER = timedelta(days=1)
 
 
@@ -59,14 +64,16 @@ def living(engine: Engine) -> set[str]:
     """Every process that still runs its durable work, as far as we can tell."""
     here = machine()
     with reads_only(), engine.begin() as connection:
-        recent = select(Executor.id).where(Executor.seen_at > _now(engine) - DEAD_AFTER[engine.dialect.name])
-        return {each for each in connection.scalars(recent) if not _is_missing(each, here)}
+        recently = Executor.seen_at > _now(engine) - DEAD_AFTER[engine.dialect.name]
+        heard = select(Executor.id, recently).where(Executor.seen_at > _now(engine) - STUCK_AFTER)
+        return {each for each, recent in connection.execute(heard) if _is_there(each, here, elsewhere=recent)}
 
 
-def _is_missing(identity: str, here: str) -> bool:
+def _is_there(identity: str, here: str, *, elsewhere: bool) -> bool:
+    """Whether the process exists; where its number means nothing to us the answer is `elsewhere`."""
     where, _, rest = identity.partition(":")
     pid, _, started = rest.partition(":")
-    return where == here and _started(int(pid)) != started
+    return _started(int(pid)) == started if where == here else elsewhere
 
 
 def _started(pid: int) -> str:

@@ -21,7 +21,10 @@ from portal import clock
 
 logger = logging.getLogger("portal.durable")
 
-AT_ONCE = 16  # steps of one kind of run at work in one process; a run that waits for something takes no place
+AT_ONCE = 16
+"""Runs of one kind at work in one process. The others wait for a place before they touch anything: hundreds of threads
+that work at once keep each other from the processor and the database, until nothing at all gets done. A run that pauses
+takes no place."""
 INSIST = 120.0  # seconds that one step waits for a database that is away
 
 Run = Callable[[str], None]
@@ -116,10 +119,15 @@ def pause(seconds: float, topic: str = "") -> None:
         return
     if DBOS.workflow_id is None:
         time.sleep(seconds)
-    elif topic:
-        DBOS.recv(topic, timeout_seconds=seconds)
-    else:
-        DBOS.sleep(seconds)
+        return
+    _here.places.release()
+    try:
+        if topic:
+            DBOS.recv(topic, timeout_seconds=seconds)
+        else:
+            DBOS.sleep(seconds)
+    finally:
+        _here.places.acquire()
 
 
 def is_away(error: BaseException) -> bool:
@@ -149,8 +157,7 @@ def _insist(function: Callable[[str], T], row_id: str, name: str) -> T:
         if leaving.is_set():
             raise Leaving
         try:
-            with _here.places:
-                return _do(function, row_id, name)
+            return _do(function, row_id, name)
         except DatabaseAway as away:
             if clock.monotonic() > until:
                 raise StepBroke(str(away)) from None
@@ -172,13 +179,14 @@ def _do(function: Callable[[str], T], row_id: str, name: str) -> T:
 
 @contextmanager
 def _working(places: threading.BoundedSemaphore) -> Iterator[None]:
-    """Note that this process is at the run, so that nobody here takes it for abandoned."""
+    """Note that this process is at the run, so that nobody here takes it for abandoned; then wait for a place."""
     run_id = DBOS.workflow_id or ""
     _here.places = places
     with _lock:
         _at_work[run_id] += 1
     try:
-        yield
+        with places:
+            yield
     finally:
         with _lock:
             _at_work[run_id] -= 1

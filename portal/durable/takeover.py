@@ -22,6 +22,7 @@ logger = logging.getLogger("portal.durable")
 OWED_EVERY = 3  # looks
 LOOKS, LOOKS_AT_MOST = 2, 15
 """Looks, a heartbeat apart, after which a claimed run that nobody here is at counts as lost: usually, and at most."""
+DOUBT_AT_MOST = 8  # times as many looks, when it had to be said again and again
 GRACE = 3 * executors.HEARTBEAT  # seconds in which the others may show themselves after we were away ourselves
 ROW_ID = 32  # a run's id begins with the id of the row that it is for (see `portal.db.new_id`)
 
@@ -32,8 +33,9 @@ class Look:
     def __init__(self, engine: Engine, me: str) -> None:
         self._engine, self._me = engine, me
         self._idle: dict[str, int] = {}  # run to the number of looks in which nobody here was at it
+        self._begun = set[str]()  # runs that somebody here was seen at
         self._lacking: dict[str, set[str]] = defaultdict(set)
-        self._looks = 0
+        self._looks, self._doubt = 0, 1
         self._last = self._trust_from = 0.0
 
     def around(self, now: float) -> None:
@@ -63,14 +65,25 @@ class Look:
 
         One that has just begun or ended looks the same for a moment, so it takes two looks to tell. Hundreds that were
         claimed at once are begun one after the other, which can take longer than that: as long as some of the waiting
-        have begun since the last look the others keep their turn, though not for ever.
+        have begun since the last look the others keep their turn, though not for ever. So does one whose end the engine
+        has still to write down, behind hundreds of other writers. Each time that some were called lost the next ones
+        are given twice as long: where all is merely slow, to claim them anew makes it slower still.
         """
         at_work = runs.at_work()
-        ours = [run for run in pending if run.executor_id == self._me]
+        ours = {run.workflow_id: run for run in pending if run.executor_id == self._me}
         being_begun = bool(self._idle.keys() & at_work)
-        self._idle = {id_: self._idle.get(id_, 0) + 1 for run in ours if (id_ := run.workflow_id) not in at_work}
-        enough = LOOKS_AT_MOST if being_begun else LOOKS
-        resume([run for run in ours if self._idle.get(run.workflow_id, 0) >= enough])
+        self._idle = {each: self._idle.get(each, 0) + 1 for each in ours if each not in at_work}
+        self._begun = (self._begun & self._idle.keys()) | at_work
+        slow = self._idle.keys() if being_begun else self._begun
+        enough = {each: self._doubt * (LOOKS_AT_MOST if each in slow else LOOKS) for each in self._idle}
+        lost = [each for each, looks in self._idle.items() if looks >= enough[each]]
+        if lost:
+            self._doubt = min(self._doubt * 2, DOUBT_AT_MOST)
+        elif not self._idle:
+            self._doubt = max(self._doubt // 2, 1)
+        for each in lost:
+            del self._idle[each]  # once back in its queue we may claim it again, and then its time begins anew
+        resume([ours[each] for each in lost])
 
     def _start_owed(self, name: str, rows: list[str]) -> None:
         """Give rows that are owed a run, and have none in two looks, one again.

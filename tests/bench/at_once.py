@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import psutil
 from sqlalchemy import func, select
 
 from portal import durable
-from portal.db import db, new_id
+from portal.db import db, new_id, reads_only
 from portal.durable.start import ALIVE, client
 from portal.models import Disconnection, DisconnectionStep
 from portal.workflows import disconnect
@@ -65,7 +66,11 @@ def _at_once(kind: str, town: Town, sandbox: Child, pattern: str, idle: int, wor
             db.session.rollback()
     before = _cpu(sandbox)
     with _at_work(town, f"worker{workers}", workers) as children:
-        until(lambda: not town.unfinished(), "every disconnection ended", within=PATIENCE + number, every=0.5)
+        try:
+            until(lambda: not town.unfinished(), "every disconnection ended", within=PATIENCE + number, every=0.5)
+        except AssertionError:
+            _tell_what_is_left(town, children)
+            raise
         spent = f"workers {sum(map(_cpu, children)):.0f}, sandbox {_cpu(sandbox) - before:.0f}"
         peak = max(_memory(child, "VmHWM") for child in children)
     with town.looking():
@@ -83,6 +88,27 @@ def _at_once(kind: str, town: Town, sandbox: Child, pattern: str, idle: int, wor
     if slow or big:
         print(f"  MISSED: {'speed' if slow else f'memory, at most {AT_MOST:g} times idle'}", flush=True)
     return not (slow or big)
+
+
+def _tell_what_is_left(town: Town, children: list[Child]) -> None:
+    """The town is about to go away, and with it every trace of why somebody was left waiting."""
+    ours = (DisconnectionStep.name, DisconnectionStep.attempts, DisconnectionStep.outcome, DisconnectionStep.trouble)
+    begun = (Disconnection.finished_at.is_(None), DisconnectionStep.started_at.is_not(None))
+    print(f"  {len(town.unfinished())} left; their steps that have begun:")
+    with town.looking(), reads_only():
+        for step in db.session.execute(
+            select(*ours, func.count())
+            .join(Disconnection, Disconnection.id == DisconnectionStep.disconnection_id)
+            .where(*begun)
+            .group_by(*ours)
+        ):
+            print(f"    {tuple(step)}")
+        db.session.rollback()
+        runs = client().list_workflows(status=ALIVE, load_input=False, load_output=False)
+        for at, many in Counter((run.name, run.status, run.executor_id) for run in runs).items():
+            print(f"    the engine: {at}: {many}")
+    for child in children:
+        print(f"    {child.name}, its last words: {child.log.read_text()[-2000:]}", flush=True)
 
 
 @contextmanager

@@ -53,14 +53,16 @@ def test_it_works(pulse: Engine) -> None:
 
 
 def test_silence_is_death(pulse: Engine) -> None:
-    executors.beat(pulse, executors.me())
-    patience = executors.DEAD_AFTER[pulse.dialect.name]
-    silence(executors.me(), patience - timedelta(seconds=2))
-    assert executors.living(pulse) == {executors.me()}
-    silence(executors.me(), patience + timedelta(seconds=2))
-    assert executors.living(pulse) == set()
-    executors.beat(pulse, executors.me())
-    assert executors.living(pulse) == {executors.me()}, "whoever wakes up lives again"
+    far = executors.DEAD_AFTER[pulse.dialect.name]
+    for identity, patience in ((executors.me(), executors.STUCK_AFTER), ("elsewhere~000000000000:1:1", far)):
+        executors.beat(pulse, identity)
+        silence(identity, patience - timedelta(seconds=2))
+        assert executors.living(pulse) == {identity}
+        silence(identity, patience + timedelta(seconds=2))
+        assert executors.living(pulse) == set()
+        executors.beat(pulse, identity)
+        assert executors.living(pulse) == {identity}, "whoever wakes up lives again"
+        executors.leave(pulse, identity)
 
 
 def test_a_process_that_is_gone_is_dead_at_once(pulse: Engine, other: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
@@ -9,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal import durable
 from portal.db import db, make_engine, new_id
+from portal.durable import runs
 from portal.durable.start import VERSION, client
 from tests.world import World
 
@@ -77,3 +80,53 @@ def test_a_frozen_transaction_cannot_hold_its_locks_for_ever(postgres_urls: tupl
         with engine.connect() as connection:
             assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "20s"
         engine.dispose()
+
+
+class Threads:
+    """An engine in which every thread is a run of its own; a pause ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.paused, self.wake = threading.Semaphore(0), threading.Event()
+
+    @property
+    def workflow_id(self) -> str:
+        return threading.current_thread().name
+
+    def recv(self, _topic: str, *, timeout_seconds: float) -> None:
+        self.paused.release()
+        assert self.wake.wait(timeout_seconds)
+
+
+def test_only_so_many_runs_do_anything_and_one_that_pauses_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand that all work at once get nothing done, and look as if nobody were at them."""
+    engine, places = Threads(), threading.BoundedSemaphore(2)
+    monkeypatch.setattr(runs, "DBOS", engine)
+    entered, resumed, end = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def work() -> None:
+        with runs._working(places):
+            entered.release()
+            assert end.wait(10)
+
+    def pause() -> None:
+        with runs._working(places):
+            durable.pause(10, "topic")
+            resumed.set()
+
+    pausing = threading.Thread(target=pause, name="pausing", daemon=True)
+    pausing.start()
+    assert engine.paused.acquire(timeout=10)
+    threads = [threading.Thread(target=work, name=f"run {number}", daemon=True) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    assert entered.acquire(timeout=10)
+    assert entered.acquire(timeout=10), "the one that pauses takes no place"
+    assert not entered.acquire(timeout=0.3), "a third one is at work"
+    assert runs.at_work() == {"pausing", "run 0", "run 1", "run 2"}, "whoever waits for a place is not abandoned"
+    engine.wake.set()
+    assert not resumed.wait(0.3), "after its pause a run waits for a place like the others"
+    end.set()
+    for thread in (pausing, *threads):
+        thread.join(10)
+    assert resumed.is_set()
+    assert runs.at_work() == set()

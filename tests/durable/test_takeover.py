@@ -12,7 +12,7 @@ from portal import clock, durable
 from portal.db import db, make_engine, new_id
 from portal.durable import executors, forget, runs
 from portal.durable.start import client
-from portal.durable.takeover import GRACE, LOOKS_AT_MOST, Look
+from portal.durable.takeover import GRACE, LOOKS, LOOKS_AT_MOST, Look
 from tests.world import World
 
 ME = "here~000000000000:1:1"
@@ -84,6 +84,42 @@ def test_a_large_claim_is_begun_one_after_the_other(look: Look, monkeypatch: pyt
     look.around(clock.monotonic())
     assert of(lost)[0] == "ENQUEUED"
     assert {of(each)[0] for each in begun} == {"PENDING"}
+
+
+def test_an_end_that_has_still_to_be_written_down_is_waited_for(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = begin(at=ME)
+    monkeypatch.setattr(runs, "at_work", lambda: {run_id})
+    look.around(clock.monotonic())
+    monkeypatch.setattr(runs, "at_work", set)
+    for _ in range(LOOKS_AT_MOST - 1):
+        look.around(clock.monotonic())
+        assert of(run_id)[0] == "PENDING"
+    look.around(clock.monotonic())
+    assert of(run_id)[0] == "ENQUEUED", "not for ever: the database may have been lost just then"
+
+
+def test_a_run_that_was_put_back_and_claimed_again_has_its_time_again(look: Look) -> None:
+    """Each time twice as long: on a machine where all is slow, claims that follow one another begin nothing at all."""
+    run_id = begin(at=ME)
+    for patience in (LOOKS, LOOKS * 2, LOOKS * 4, LOOKS * 8, LOOKS * 8):
+        for _ in range(patience - 1):
+            look.around(clock.monotonic())
+            assert of(run_id)[0] == "PENDING", patience
+        look.around(clock.monotonic())
+        assert of(run_id)[0] == "ENQUEUED", patience
+        set_run(run_id, f"status = 'PENDING', executor_id = '{ME}'")
+
+
+def test_the_doubt_goes_when_all_is_well(look: Look) -> None:
+    run_id = begin(at=ME)
+    for _ in range(LOOKS):
+        look.around(clock.monotonic())
+    look.around(clock.monotonic())  # it is in its queue, and nothing of ours is idle
+    set_run(run_id, f"status = 'PENDING', executor_id = '{ME}'")
+    for _ in range(LOOKS):
+        assert of(run_id)[0] == "PENDING"
+        look.around(clock.monotonic())
+    assert of(run_id)[0] == "ENQUEUED"
 
 
 def test_a_run_that_we_are_at_is_left_alone(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
