@@ -4,6 +4,7 @@ Only ids go into the engine and nothing comes out: it stores arguments, results 
 the truth that pages show; the engine drives them. https://docs.dbos.dev
 
     runs.py       declare a run, do its steps, wait
+    places.py     so many runs at work, the others in a row
     start.py      start and wake runs, in the caller's own transaction
     process.py    the engine inside this process: launch, signs of life, shut down
     executors.py  which processes live

@@ -27,8 +27,9 @@ DEAD_AFTER = {"postgresql": timedelta(seconds=20), "sqlite": timedelta(seconds=6
 
 SQLite is on one machine, so what is silent elsewhere is the container before this one.
 """
-STUCK_AFTER = timedelta(seconds=20)
-"""How long one is given that is there on this machine: silent because all are busy, or because it hangs."""
+STUCK_AFTER = {"postgresql": timedelta(seconds=20), "sqlite": timedelta(seconds=35)}
+"""How long one is given that is there on this machine: it hangs, or all are busy. On SQLite a sign of life may wait
+for other writers, up to half a minute (`portal.db.engine_options`)."""
 FORGET_AFTER = timedelta(days=1)
 
 
@@ -65,7 +66,7 @@ def living(engine: Engine) -> set[str]:
     here = machine()
     with reads_only(), engine.begin() as connection:
         recently = Executor.seen_at > _now(engine) - DEAD_AFTER[engine.dialect.name]
-        heard = select(Executor.id, recently).where(Executor.seen_at > _now(engine) - STUCK_AFTER)
+        heard = select(Executor.id, recently).where(Executor.seen_at > _now(engine) - STUCK_AFTER[engine.dialect.name])
         return {each for each, recent in connection.execute(heard) if _is_there(each, here, elsewhere=recent)}
 
 

@@ -18,13 +18,14 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal import clock
+from portal.durable.places import Places
 
 logger = logging.getLogger("portal.durable")
 
 AT_ONCE = 16
-"""Runs of one kind at work in one process. The others wait for a place before they touch anything: hundreds of threads
-that work at once keep each other from the processor and the database, until nothing at all gets done. A run that pauses
-takes no place."""
+"""Runs of one kind at work in one process, the engine's own writing for them included. The others wait for a place:
+hundreds of threads that work at once keep each other from the processor and the database, until nothing gets done. A
+run that pauses takes no place; one that waits for the database keeps its own, for the others would wait for it too."""
 INSIST = 120.0  # seconds that one step waits for a database that is away
 
 Run = Callable[[str], None]
@@ -38,6 +39,7 @@ owing: dict[str, Callable[[], list[str]]] = {}
 _here = threading.local()
 _lock = threading.Lock()
 _at_work: Counter[str] = Counter()
+_ended: set[str] = set()
 
 
 class StepBroke(Exception):
@@ -59,7 +61,7 @@ def run(name: str) -> Callable[[Run], Run]:
     """
 
     def declare(function: Run) -> Run:
-        places = threading.BoundedSemaphore(AT_ONCE)
+        places = Places(AT_ONCE)
 
         @functools.wraps(function)
         def durably(row_id: str) -> None:
@@ -76,7 +78,7 @@ def every(name: str, cron: str) -> Callable[[Callable[[], T]], Callable[[], T]]:
     """Declare a function that runs by the clock (cron, UTC), once for all processes together."""
 
     def declare(function: Callable[[], T]) -> Callable[[], T]:
-        places = threading.BoundedSemaphore(1)
+        places = Places(1)
 
         def quietly(_id: str) -> None:
             function()  # what it returns is for commands and tests; the engine would store it
@@ -114,20 +116,27 @@ def step(function: Callable[[str], T], row_id: str, *, label: str = "") -> T:
 
 
 def pause(seconds: float, topic: str = "") -> None:
-    """Wait durably: a kill neither shortens nor lengthens it. A `nudge` on `topic` ends the wait early."""
+    """Wait durably: a kill neither shortens nor lengthens it. A `nudge` on `topic` ends the wait early.
+
+    Whoever was nudged goes on before all that wait for a place: somebody sits before it.
+    """
     if seconds <= 0:
         return
     if DBOS.workflow_id is None:
         time.sleep(seconds)
         return
-    _here.places.release()
+    hurried = True  # what goes wrong in here has only to get out
+    _here.places.give()
     try:
         if topic:
-            DBOS.recv(topic, timeout_seconds=seconds)
+            hurried = DBOS.recv(topic, timeout_seconds=seconds) is not None
         else:
             DBOS.sleep(seconds)
+            hurried = False
     finally:
-        _here.places.acquire()
+        _here.places.take(hurried=hurried)
+    if leaving.is_set():
+        raise Leaving
 
 
 def is_away(error: BaseException) -> bool:
@@ -141,6 +150,14 @@ def at_work() -> set[str]:
     """The runs that threads of this process are at."""
     with _lock:
         return set(_at_work)
+
+
+def ended_lately() -> set[str]:
+    """The runs that threads of this process have left since this was asked last: the engine may not know it yet."""
+    with _lock:
+        ended = set(_ended)
+        _ended.clear()
+        return ended
 
 
 def application() -> Flask:
@@ -178,17 +195,23 @@ def _do(function: Callable[[str], T], row_id: str, name: str) -> T:
 
 
 @contextmanager
-def _working(places: threading.BoundedSemaphore) -> Iterator[None]:
+def _working(places: Places) -> Iterator[None]:
     """Note that this process is at the run, so that nobody here takes it for abandoned; then wait for a place."""
     run_id = DBOS.workflow_id or ""
     _here.places = places
     with _lock:
         _at_work[run_id] += 1
     try:
-        with places:
+        places.take()
+        try:
+            if leaving.is_set():
+                raise Leaving
             yield
+        finally:
+            places.give()
     finally:
         with _lock:
+            _ended.add(run_id)
             _at_work[run_id] -= 1
             if not _at_work[run_id]:
                 del _at_work[run_id]

@@ -20,9 +20,9 @@ from portal.durable.start import ALIVE, client, enqueue
 logger = logging.getLogger("portal.durable")
 
 OWED_EVERY = 3  # looks
-LOOKS, LOOKS_AT_MOST = 2, 15
-"""Looks, a heartbeat apart, after which a claimed run that nobody here is at counts as lost: usually, and at most."""
-DOUBT_AT_MOST = 8  # times as many looks, when it had to be said again and again
+LOOKS, LOOKS_SLOW, LOOKS_AT_MOST = 2, 15, 20
+"""Looks, a heartbeat apart, after which a claimed run that nobody here is at counts as lost: usually, while runs are
+being begun or ended, and at most."""
 GRACE = 3 * executors.HEARTBEAT  # seconds in which the others may show themselves after we were away ourselves
 ROW_ID = 32  # a run's id begins with the id of the row that it is for (see `portal.db.new_id`)
 
@@ -33,7 +33,7 @@ class Look:
     def __init__(self, engine: Engine, me: str) -> None:
         self._engine, self._me = engine, me
         self._idle: dict[str, int] = {}  # run to the number of looks in which nobody here was at it
-        self._begun = set[str]()  # runs that somebody here was seen at
+        self._begun = set[str]()  # runs that somebody here was at
         self._lacking: dict[str, set[str]] = defaultdict(set)
         self._looks, self._doubt = 0, 1
         self._last = self._trust_from = 0.0
@@ -42,9 +42,12 @@ class Look:
         """Look once; `now` is a monotonic time."""
         if self._last and now - self._last > GRACE:
             self.missed(now)  # we were stopped or asleep: as far as we can tell everybody else was
-        self._last = now
+        began = clock.monotonic()
         pending = client().list_workflows(status="PENDING", load_input=False, load_output=False)
-        if pending and now >= self._trust_from:
+        took = clock.monotonic() - began
+        if took > GRACE:
+            self.missed(now + took)
+        if pending and now + took >= self._trust_from:
             living = executors.living(self._engine) | {self._me}
             resume([run for run in pending if run.executor_id not in living])
         self._resume_idle(pending)
@@ -55,6 +58,7 @@ class Look:
                     rows = ask()
                     db.session.rollback()
                 self._start_owed(name, rows)
+        self._last = now + clock.monotonic() - began  # a look that takes long is no sleep
 
     def missed(self, now: float) -> None:
         """The database was away, perhaps for everybody: nobody is called dead before they could show a sign again."""
@@ -73,17 +77,21 @@ class Look:
         ours = {run.workflow_id: run for run in pending if run.executor_id == self._me}
         being_begun = bool(self._idle.keys() & at_work)
         self._idle = {each: self._idle.get(each, 0) + 1 for each in ours if each not in at_work}
-        self._begun = (self._begun & self._idle.keys()) | at_work
+        self._begun = (self._begun & ours.keys()) | at_work | runs.ended_lately()
         slow = self._idle.keys() if being_begun else self._begun
-        enough = {each: self._doubt * (LOOKS_AT_MOST if each in slow else LOOKS) for each in self._idle}
-        lost = [each for each, looks in self._idle.items() if looks >= enough[each]]
+        lost = {each for each, looks in self._idle.items() if looks >= self._enough(is_slow=each in slow)}
+        resume([ours[each] for each in lost])
         if lost:
-            self._doubt = min(self._doubt * 2, DOUBT_AT_MOST)
+            self._doubt = min(self._doubt * 2, LOOKS_AT_MOST)
         elif not self._idle:
             self._doubt = max(self._doubt // 2, 1)
-        for each in lost:
-            del self._idle[each]  # once back in its queue we may claim it again, and then its time begins anew
-        resume([ours[each] for each in lost])
+        # Once back in their queue we may claim them again, and then their time begins anew.
+        self._idle = {each: looks for each, looks in self._idle.items() if each not in lost}
+        self._begun -= lost
+
+    def _enough(self, *, is_slow: bool) -> int:
+        """How many looks in a row make a run a lost one."""
+        return min(self._doubt * (LOOKS_SLOW if is_slow else LOOKS), LOOKS_AT_MOST)
 
     def _start_owed(self, name: str, rows: list[str]) -> None:
         """Give rows that are owed a run, and have none in two looks, one again.

@@ -53,8 +53,8 @@ def test_it_works(pulse: Engine) -> None:
 
 
 def test_silence_is_death(pulse: Engine) -> None:
-    far = executors.DEAD_AFTER[pulse.dialect.name]
-    for identity, patience in ((executors.me(), executors.STUCK_AFTER), ("elsewhere~000000000000:1:1", far)):
+    here, far = executors.STUCK_AFTER[pulse.dialect.name], executors.DEAD_AFTER[pulse.dialect.name]
+    for identity, patience in ((executors.me(), here), ("elsewhere~000000000000:1:1", far)):
         executors.beat(pulse, identity)
         silence(identity, patience - timedelta(seconds=2))
         assert executors.living(pulse) == {identity}

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from portal import durable
 from portal.db import db, make_engine, new_id
 from portal.durable import runs
+from portal.durable.places import Places
 from portal.durable.start import VERSION, client
 from tests.world import World
 
@@ -92,21 +93,21 @@ class Threads:
     def workflow_id(self) -> str:
         return threading.current_thread().name
 
-    def recv(self, _topic: str, *, timeout_seconds: float) -> None:
+    def recv(self, _topic: str, *, timeout_seconds: float) -> bool:
         self.paused.release()
-        assert self.wake.wait(timeout_seconds)
+        return self.wake.wait(timeout_seconds)
 
 
 def test_only_so_many_runs_do_anything_and_one_that_pauses_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand that all work at once get nothing done, and look as if nobody were at them."""
-    engine, places = Threads(), threading.BoundedSemaphore(2)
+    engine, places = Threads(), Places(2)
     monkeypatch.setattr(runs, "DBOS", engine)
-    entered, resumed, end = threading.Semaphore(0), threading.Event(), threading.Event()
+    entered, resumed, end = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)
 
     def work() -> None:
         with runs._working(places):
             entered.release()
-            assert end.wait(10)
+            assert end.acquire(timeout=60)
 
     def pause() -> None:
         with runs._working(places):
@@ -125,7 +126,10 @@ def test_only_so_many_runs_do_anything_and_one_that_pauses_makes_room(monkeypatc
     assert runs.at_work() == {"pausing", "run 0", "run 1", "run 2"}, "whoever waits for a place is not abandoned"
     engine.wake.set()
     assert not resumed.wait(0.3), "after its pause a run waits for a place like the others"
-    end.set()
+    end.release()
+    assert resumed.wait(10), "but somebody sits before the one that was nudged: it goes before the third"
+    assert entered.acquire(timeout=10)
+    end.release(2)
     for thread in (pausing, *threads):
         thread.join(10)
     assert resumed.is_set()

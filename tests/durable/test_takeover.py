@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from dbos import WorkflowStatus
 from sqlalchemy import text
 
 from portal import clock, durable
 from portal.db import db, make_engine, new_id
-from portal.durable import executors, forget, runs
+from portal.durable import executors, forget, runs, takeover
+from portal.durable.places import Places
 from portal.durable.start import client
-from portal.durable.takeover import GRACE, LOOKS, LOOKS_AT_MOST, Look
+from portal.durable.takeover import GRACE, LOOKS, LOOKS_AT_MOST, LOOKS_SLOW, Look
 from tests.world import World
 
 ME = "here~000000000000:1:1"
@@ -74,7 +77,7 @@ def test_a_run_that_we_claimed_and_are_not_at_takes_two_looks(look: Look) -> Non
 
 def test_a_large_claim_is_begun_one_after_the_other(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     """While runs of it begin, those whose turn has not come are not lost; one that never comes is taken in the end."""
-    lost, begun = begin(at=ME), [begin(at=ME) for _ in range(LOOKS_AT_MOST - 1)]
+    lost, begun = begin(at=ME), [begin(at=ME) for _ in range(LOOKS_SLOW - 1)]
     at_work = set[str]()
     monkeypatch.setattr(runs, "at_work", lambda: at_work)
     for run_id in begun:
@@ -86,22 +89,43 @@ def test_a_large_claim_is_begun_one_after_the_other(look: Look, monkeypatch: pyt
     assert {of(each)[0] for each in begun} == {"PENDING"}
 
 
-def test_an_end_that_has_still_to_be_written_down_is_waited_for(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seen", [True, False])
+def test_an_end_that_has_still_to_be_written_down_is_waited_for(
+    look: Look, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    """Whether or not it was at work when we looked."""
     run_id = begin(at=ME)
-    monkeypatch.setattr(runs, "at_work", lambda: {run_id})
-    look.around(clock.monotonic())
-    monkeypatch.setattr(runs, "at_work", set)
-    for _ in range(LOOKS_AT_MOST - 1):
+    with monkeypatch.context() as at_work:
+        at_work.setattr(runs, "DBOS", SimpleNamespace(workflow_id=run_id))
+        with runs._working(Places(1)):
+            if seen:
+                look.around(clock.monotonic())
+                assert runs.ended_lately() == set()
+    for _ in range(LOOKS_SLOW - 1):
         look.around(clock.monotonic())
         assert of(run_id)[0] == "PENDING"
     look.around(clock.monotonic())
     assert of(run_id)[0] == "ENQUEUED", "not for ever: the database may have been lost just then"
+    set_run(run_id, f"status = 'PENDING', executor_id = '{ME}'")
+    for _ in range(2 * LOOKS):
+        look.around(clock.monotonic())
+    assert of(run_id)[0] == "ENQUEUED", "claimed again it is a run like any other"
+
+
+def test_what_could_not_be_put_back_is_put_back_at_the_next_look(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = begin(at=ME)
+    look.around(clock.monotonic())
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="full"):
+        broken.setattr(takeover, "resume", _disk_is_full)
+        look.around(clock.monotonic())
+    look.around(clock.monotonic())
+    assert of(run_id)[0] == "ENQUEUED"
 
 
 def test_a_run_that_was_put_back_and_claimed_again_has_its_time_again(look: Look) -> None:
     """Each time twice as long: on a machine where all is slow, claims that follow one another begin nothing at all."""
     run_id = begin(at=ME)
-    for patience in (LOOKS, LOOKS * 2, LOOKS * 4, LOOKS * 8, LOOKS * 8):
+    for patience in (LOOKS, LOOKS * 2, LOOKS * 4, LOOKS * 8, LOOKS_AT_MOST, LOOKS_AT_MOST):
         for _ in range(patience - 1):
             look.around(clock.monotonic())
             assert of(run_id)[0] == "PENDING", patience
@@ -138,6 +162,29 @@ def test_after_a_gap_nobody_is_called_dead_before_they_could_show_themselves(loo
         look.around(later + seconds)
         assert of(run_id)[0] == "PENDING", seconds
     look.around(later + GRACE)
+    assert of(run_id)[0] == "ENQUEUED"
+
+
+def test_a_look_that_takes_long_is_no_sleep(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every look takes long, what is dead must be taken over all the same."""
+    hours = [0.0]
+    monkeypatch.setattr(takeover.clock, "monotonic", lambda: hours[0])
+    monkeypatch.setattr(takeover.executors, "living", lambda _engine: hours.append(hours.pop() + GRACE + 1) or set())
+    run_id, now = begin(at=ME), 100.0
+    look.around(now)
+    set_run(run_id, f"executor_id = '{OTHER}'")
+    look.around(now + GRACE + 1 + executors.HEARTBEAT)
+    assert of(run_id)[0] == "ENQUEUED"
+
+
+def test_who_sleeps_in_the_middle_of_a_look_calls_nobody_dead(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = begin(at=OTHER)
+    times = iter([0.0, GRACE + 1, GRACE + 1])
+    with monkeypatch.context() as asleep:
+        asleep.setattr(takeover.clock, "monotonic", lambda: next(times))
+        look.around(100.0)
+    assert of(run_id)[0] == "PENDING"
+    look.around(100.0 + 2 * GRACE + 1)
     assert of(run_id)[0] == "ENQUEUED"
 
 
@@ -192,6 +239,11 @@ def test_however_many_look_one_run_is_started(look: Look, monkeypatch: pytest.Mo
     monkeypatch.setattr("portal.durable.takeover.attended", lambda _name: set())
     many_looks(another)
     assert runs_of(row) == ["ENQUEUED"]
+
+
+def _disk_is_full(orphans: list[WorkflowStatus]) -> None:
+    if orphans:
+        raise OSError("full")
 
 
 _noon = clock.now().replace(hour=12, minute=0, second=0)
