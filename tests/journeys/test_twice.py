@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Page, Request, Route, expect
 
 from tests.journeys.conftest import Browsers
-from tests.journeys.walk import CARD, arrive, ask, button, card, connect, sign_in, synced
+from tests.journeys.walk import CARD, arrive, ask, button, card, connect, pick, sign_in, synced
 from tests.terminal import Demo, until
 from tests.world import Microsoft
 
@@ -25,6 +24,25 @@ def beside(page: Page, demo: Demo) -> Page:
     other.goto(f"{demo.url}{CARD}")
     synced(other)
     return other
+
+
+def hold_looks(page: Page) -> Callable[[], None]:
+    """Keep the card of a tab from asking for itself; returns what lets its requests go."""
+    held: list[Route] = []
+    is_over: list[bool] = []
+    page.route(
+        "**/integrations/outlook-calendar/card?*",
+        lambda route: route.continue_() if is_over else held.append(route),
+    )
+
+    def let_go() -> None:
+        page.wait_for_timeout(100)  # lets the browser's requests in
+        assert held
+        is_over.append(True)
+        for each in held:
+            each.continue_()
+
+    return let_go
 
 
 def test_a_double_click_is_one_disconnection(
@@ -80,21 +98,38 @@ def test_a_card_that_looks_when_all_is_over_follows_all_the_same(
     sign_in(page, demo, member("dana"), CARD)
     connect(page, demo, account)
     other = beside(page, demo)
-    held: list[Route] = []
-    hold = threading.Event()
-    hold.set()
-    other.route(
-        "**/integrations/outlook-calendar/card?*",
-        lambda route: held.append(route) if hold.is_set() else route.continue_(),
-    )
+    let_go = hold_looks(other)
     button(ask(page), "Disconnect").click()
     receipt = arrive(page)
-    other.wait_for_timeout(100)  # lets the browser's requests in
-    assert held
-    hold.clear()
-    for each in held:
-        each.continue_()
+    let_go()
     assert arrive(other) == receipt
+
+
+def test_two_that_ended_meanwhile_lead_away_once(
+    demo: Demo, page: Page, sandbox: Microsoft, account: str, member: Prepare, rows: Ask
+) -> None:
+    """Both stand on the card of a tab that looks late, each with its receipt; the person is led to one of them."""
+    second = f"other-{account}"
+    sandbox.desk("POST", "accounts", address=second, name="The Other Account")
+    sign_in(page, demo, member("dana"), CARD)
+    connect(page, demo, account)
+    button(page, "Connect another account").click()
+    pick(page, demo, second)
+    expect(card(page).get_by_text("Connected", exact=True)).to_have_count(2)
+    other = page.context.new_page()
+    other.goto(f"{demo.url}{CARD}")
+    let_go = hold_looks(other)
+    for (each,) in rows(
+        "SELECT id FROM connections WHERE state = 'connected' AND account_address IN (?, ?)", account, second
+    ):
+        page.goto(f"{demo.url}/connections/{each}/disconnect")
+        button(page.get_by_role("main"), "Disconnect").click()
+        arrive(page)
+    led: list[str] = []
+    other.on("request", lambda request: led.append(request.url) if "/disconnections/" in request.url else None)
+    let_go()
+    expect(card(other).get_by_role("link", name="See the receipt")).to_have_count(2)
+    assert [arrive(other)] == led
 
 
 def test_progress_that_arrives_late_hears_what_was_said_meanwhile(
