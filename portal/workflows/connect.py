@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 
 from portal import clock, durable, live
 from portal.db import db
@@ -26,16 +22,13 @@ from portal.providers.base import (
     SignInRefused,
     Unreachable,
 )
-from portal.vault import CannotOpen, KeysAway
-from portal.workflows import approval, counters, tokens
+from portal.vault import KeysAway
+from portal.workflows import approval, counters, sign_in_attempts, tokens
 from portal.workflows.activity import record
 from portal.workflows.epoch import Fenced, writing
 from portal.workflows.not_now import NotNow
 
 logger = logging.getLogger("portal.connect")
-
-SIGN_IN_LIFE = timedelta(minutes=10)
-PURPOSE = "sign-in"
 
 
 class StillDisconnecting(Exception):
@@ -52,26 +45,14 @@ def start(member_id: str, integration: str, browser: str, *, replaces: Connectio
     `browser` names the browser session, so that the answer is accepted only where the question was asked. Raises
     StillDisconnecting when what is to be mended is on its way out, and NotNow.
     """
-    provider, vault = parts().providers[integration], parts().vault
+    provider = parts().providers[integration]
     hint, replaces_id = (replaces.account_address or "", replaces.id) if replaces else ("", None)
     db.session.rollback()
     sign_in = provider.begin_sign_in(parts().settings.redirect_uri, login_hint=hint, choose_account=not hint)
-    forget_abandoned(member_id)
+    sign_in_attempts.forget_abandoned(member_id)
     if replaces_id is not None:
         _stays(replaces_id)
-    connection = Connection(member_id=member_id, integration=integration, state=CONNECTING, replaces_id=replaces_id)
-    db.session.add(connection)
-    db.session.flush()
-    connection.sign_in_state_hash = _hash(sign_in.state)
-    connection.sign_in_browser = _hash(browser)
-    connection.sign_in_expires_at = clock.now() + SIGN_IN_LIFE
-    secrets = {"state": sign_in.state, "nonce": sign_in.nonce, "code_verifier": sign_in.code_verifier}
-    try:
-        connection.sign_in_sealed = vault.seal(connection.id, PURPOSE, json.dumps(secrets))
-    except KeysAway:
-        db.session.rollback()
-        raise NotNow from None
-    db.session.commit()
+    sign_in_attempts.begin(member_id, integration, browser, sign_in, replaces_id=replaces_id)
     return sign_in.url
 
 
@@ -90,7 +71,9 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
 
     Raises SignInRefused, StillDisconnecting, WrongAccount, NotNow and ProviderError.
     """
-    attempt_id, epoch, mended_id, secrets = _redeem(member_id, integration, browser, answer.get("state", ""))
+    attempt_id, epoch, mended_id, secrets = sign_in_attempts.redeem(
+        member_id, integration, browser, answer.get("state", "")
+    )
     provider = parts().providers[integration]
     try:
         grant = provider.finish_sign_in(parts().settings.redirect_uri, answer, **secrets)
@@ -117,7 +100,7 @@ def finish(member_id: str, integration: str, browser: str, answer: Mapping[str, 
             counters.add("our_faults")
         raise
     finally:
-        _drop_attempt(attempt_id)
+        sign_in_attempts.drop(attempt_id)
 
 
 def _tell_running(member_id: str, integration: str, grant: Grant, mended_id: str | None) -> None:
@@ -134,40 +117,6 @@ def _tell_running(member_id: str, integration: str, grant: Grant, mended_id: str
     for connection_id in {*db.session.scalars(running), *([mended_id] if mended_id else [])}:
         tokens.tell(connection_id, grant.tokens.expires_at)
     db.session.commit()
-
-
-def _redeem(member_id: str, integration: str, browser: str, state: str) -> tuple[str, int, str | None, dict[str, str]]:
-    """Spend the attempt, whatever comes of it: a second use of the same state finds nothing.
-
-    Returns its id, its epoch, the connection that it is to mend, and its secrets.
-    """
-    attempt = db.session.scalar(
-        select(Connection)
-        .where(
-            Connection.sign_in_state_hash == _hash(state),
-            Connection.sign_in_browser == _hash(browser),
-            Connection.member_id == member_id,
-            Connection.integration == integration,
-            Connection.state == CONNECTING,
-            Connection.sign_in_expires_at > clock.now(),
-        )
-        .with_for_update()
-    )
-    if attempt is None or attempt.sign_in_sealed is None:
-        db.session.rollback()
-        raise SignInRefused(SignInReason.EXPIRED)
-    sealed, epoch, attempt_id = attempt.sign_in_sealed, attempt.epoch, attempt.id
-    mended_id = attempt.replaces_id
-    attempt.sign_in_state_hash = attempt.sign_in_sealed = None
-    db.session.commit()
-    try:
-        secrets: dict[str, str] = json.loads(parts().vault.open(attempt_id, PURPOSE, sealed))
-    except (CannotOpen, KeysAway) as unread:
-        _drop_attempt(attempt_id)
-        if isinstance(unread, KeysAway):
-            raise NotNow from None
-        raise SignInRefused(SignInReason.EXPIRED) from None
-    return attempt_id, epoch, mended_id, secrets
 
 
 def _settle(attempt_id: str, epoch: int, grant: Grant) -> Connection:
@@ -219,54 +168,3 @@ def _want_sync(connection: Connection) -> None:
     db.session.flush()
     durable.enqueue(db.session(), "sync", connection.id)
     live.tell(db.session(), live.member(connection.member_id), "live-connections")
-
-
-def _drop_attempt(attempt_id: str) -> None:
-    """An attempt that did not become a connection leaves nothing behind, its key included."""
-    db.session.rollback()
-    db.session.execute(delete(Connection).where(Connection.id == attempt_id, Connection.state == CONNECTING))
-    still_there = db.session.scalar(select(Connection.id).where(Connection.id == attempt_id))
-    db.session.commit()
-    if still_there is None:
-        _destroy([attempt_id])
-
-
-def forget_abandoned(member_id: str | None = None) -> int:
-    """Remove sign-ins that nobody came back from in time; returns how many."""
-    old = select(Connection.id).where(
-        Connection.state == CONNECTING, Connection.created_at < clock.now() - SIGN_IN_LIFE
-    )
-    if member_id:
-        old = old.where(Connection.member_id == member_id)
-    # Only keys of rows that this very statement deleted are destroyed: one of them may be settling at this moment.
-    dropped = delete(Connection).where(Connection.id.in_(old), Connection.state == CONNECTING).returning(Connection.id)
-    ids = list(db.session.scalars(dropped, execution_options={"synchronize_session": False}))
-    db.session.commit()
-    _destroy(ids)
-    return len(ids)
-
-
-def _destroy(attempts: list[str]) -> None:
-    """Destroy the keys of attempts whose rows are gone. What an outage leaves the daily watch finds."""
-    with suppress(KeysAway):
-        for attempt_id in attempts:
-            parts().vault.destroy(attempt_id)
-
-
-@durable.every("forget_abandoned", "*/10 * * * *")
-def forget_all_abandoned() -> None:
-    """Sweep up half-made sign-ins of everybody."""
-    forget_abandoned()
-
-
-def cancel_attempts(connection_id: str) -> None:
-    """A disconnection ends every Reconnect on its way to the same connection, as part of the caller's transaction."""
-    db.session.execute(
-        update(Connection)
-        .where(Connection.replaces_id == connection_id, Connection.state == CONNECTING)
-        .values(epoch=Connection.epoch + 1, sign_in_state_hash=None, sign_in_sealed=None)
-    )
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -26,11 +26,12 @@ from portal.workflows import (
     inventory,
     notice,
     remove_our_meetings,
+    sign_in_attempts,
+    subscriptions_left,
     tokens,
     withdraw_access,
 )
 from portal.workflows.activity import record
-from portal.workflows.connect import cancel_attempts
 from portal.workflows.promise import Ended, GiveUp, Promise, Work
 
 ERASE_NOW = "erase-now"
@@ -76,7 +77,7 @@ def _step(keep: Promise, give_up: GiveUp | None = None, *, last_word: GiveUp | N
 
 STEPS = (
     _step(stop_syncing),
-    _step(end_notifications.end_notifications, end_notifications.give_up),
+    _step(end_notifications.end_notifications, subscriptions_left.give_up),
     _step(remove_our_meetings.remove_our_meetings, remove_our_meetings.give_up),
     _step(withdraw_access.withdraw_access, withdraw_access.give_up_withdrawing),
     _step(withdraw_access.try_the_old_token, withdraw_access.give_up_trying),
@@ -99,7 +100,7 @@ def begin(
     A second click, tab or POST gets the same disconnection. `reason` is why somebody else than the member does it; both
     stand on the receipt's page. None when there is nothing to disconnect.
     """
-    cancel_attempts(connection_id)  # before our own row is locked: a returning sign-in locks in this order too
+    sign_in_attempts.cancel(connection_id)  # before our own row is locked: a returning sign-in locks in this order too
     connection = db.session.scalar(
         select(Connection)
         .where(Connection.id == connection_id)

@@ -80,9 +80,15 @@ def test_no_random_text_counts_as_opened(vault: Vault) -> None:
 
 
 def test_every_purpose_that_the_code_seals_for_is_known() -> None:
-    from portal.workflows import connect, copies, subscribe, tokens
+    from portal.workflows import copies, sign_in_attempts, subscribe, tokens
 
-    assert set(PURPOSES) == {tokens.ACCESS, tokens.REFRESH, copies.LINK, subscribe.CLIENT_STATE, connect.PURPOSE}
+    assert set(PURPOSES) == {
+        tokens.ACCESS,
+        tokens.REFRESH,
+        copies.LINK,
+        subscribe.CLIENT_STATE,
+        sign_in_attempts.PURPOSE,
+    }
 
 
 # --- wrapped keys ---------------------------------------------------------------------------------------------------

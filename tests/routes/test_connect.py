@@ -16,7 +16,7 @@ from portal import clock
 from portal.db import db
 from portal.models import Connection, Copy, Disconnection, Subscription, Token
 from portal.parts import parts
-from portal.workflows.connect import PURPOSE
+from portal.workflows.sign_in_attempts import PURPOSE
 from tests.world import CARD, HTMX, Visitor, World
 
 ADELE, ADMIN, MEGAN = "adele@contoso.example", "admin@contoso.example", "megan@outlook.example"

@@ -17,7 +17,7 @@ from portal.db import db
 from portal.models import Activity, Approval, Connection, Copy, Token
 from portal.parts import parts
 from portal.providers.base import AccessReason
-from portal.workflows import connect, counters
+from portal.workflows import counters, sign_in_attempts
 from tests.walker import Walker
 from tests.world import CARD, CLIENT_ID, Visitor, World
 
@@ -172,7 +172,7 @@ def test_a_sign_in_that_nobody_comes_back_from_leaves_nothing(world: World, alic
     alice.form(WAIT)
     db.session.execute(update(Connection).values(created_at=clock.now() - timedelta(minutes=11)))
     db.session.commit()
-    connect.forget_all_abandoned()
+    sign_in_attempts.forget_all_abandoned()
     assert count(Connection) == 0
     assert not parts().vault.has_key(attempt_id)
 

@@ -21,7 +21,7 @@ from portal.models import Activity, Connection, Token
 from portal.parts import parts
 from portal.providers.base import AccessReason, Tokens
 from portal.vault import Vault
-from portal.workflows import carry_out, connect, disconnect, erase, sync, tokens, watch
+from portal.workflows import carry_out, disconnect, erase, sign_in_attempts, sync, tokens, watch
 from tests.outage import WORDS, away, impatient
 from tests.workflows.test_keys_away import seen, steps
 from tests.world import CARD, World
@@ -116,7 +116,7 @@ def test_half_made_sign_ins_are_swept_up_and_their_keys_later(both: World) -> No
     db.session.execute(update(Connection).values(created_at=clock.now() - timedelta(hours=1)))
     db.session.commit()
     with away():
-        connect.forget_all_abandoned()
+        sign_in_attempts.forget_all_abandoned()
     assert_no_sign_in_is_left()
 
 

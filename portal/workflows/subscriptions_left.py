@@ -1,0 +1,132 @@
+"""What is left of our subscriptions at the vendor when they could not be deleted, and when it ends by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import select
+
+from portal.db import db
+from portal.models import Disconnection, Subscription
+from portal.models.disconnection_step import DONE, EXPIRES, FAILED
+from portal.providers.base import AccessEnded
+from portal.workflows.promise import Ended, Work, by, count_of, shut_out
+from portal.workflows.subscribe import LIFE
+
+THROWN_AWAY = "What it sends until then is thrown away."
+
+NO_ANSWER = Subscription.provider_id.is_(None)
+
+
+def give_up(work: Work, trouble: str) -> Ended:
+    """Not deleted in time: say when what we know of, or what may be there, ends by itself."""
+    connection_id = work.row().connection_id
+    known, unanswered, gone = those_known(connection_id), those_unanswered(connection_id), _gone(connection_id)
+    row = work.row()
+    until = _latest(row, [*known.values(), *unanswered])
+    if len(known) == 1:
+        told = f"We have no word that our subscription was deleted; it ends by itself by {by(until)}."
+        if gone:
+            told = told.replace("our subscription", "the other one")
+    elif known:
+        more = "more " if gone else ""
+        told = f"We have no word that {len(known)} {more}were deleted; they end by themselves by {by(until)}."
+    elif unanswered:
+        told = _perhaps(until)
+    elif gone:
+        told = f"We could not ask whether {_another(until)}"
+    else:
+        detail = f"{trouble} We could not look for subscriptions; any of ours ends by {by(until)}."
+        return Ended(FAILED, detail, subscription_ends_at=until)
+    detail = f"{trouble} {gone}{told} {THROWN_AWAY}"
+    return Ended(EXPIRES, detail, len(known) + len(unanswered), subscription_ends_at=until)
+
+
+def lapsing(work: Work, ended: AccessEnded) -> Ended:
+    """Without a living token nothing can be deleted: tell when what we know of, or may be there, ends by itself."""
+    connection_id = work.row().connection_id
+    known, unanswered, gone = those_known(connection_id), those_unanswered(connection_id), _gone(connection_id)
+    row = work.row()
+    until = _latest(row, [*known.values(), *unanswered])
+    db.session.rollback()
+    ids = [ended.request_id] if ended.request_id else []
+    if known:
+        one = f"{'the other one' if gone else 'our subscription'}. It ends by itself"
+        what = one if len(known) == 1 else f"{len(known)}. They end by themselves"
+        detail = f"{gone}{shut_out(ended)}, so we could not delete {what} by {by(until)}. {THROWN_AWAY}"
+        return Ended(EXPIRES, detail, len(known) + len(unanswered), ids, subscription_ends_at=until)
+    if unanswered:
+        detail = f"{gone}{shut_out(ended)}. {_perhaps(until)} {THROWN_AWAY}"
+        return Ended(EXPIRES, detail, len(unanswered), ids, subscription_ends_at=until)
+    if gone:
+        detail = f"{gone}{shut_out(ended)}, so we could not ask whether {_another(until)} {THROWN_AWAY}"
+        return Ended(EXPIRES, detail, 0, ids, subscription_ends_at=until)
+    detail = f"We know of no subscription of ours there; one that we were never told of ends by {by(until)}."
+    return Ended(DONE, f"{shut_out(ended)}. {detail}", 0, ids, subscription_ends_at=until)
+
+
+def those_known(connection_id: str) -> dict[str, datetime]:
+    """The vendor's ids of what we know to be there, and their ends; the short read is over."""
+    asked = select(Subscription.provider_id, Subscription.expires_at).where(Subscription.connection_id == connection_id)
+    rows = db.session.execute(asked.where(Subscription.ended_at.is_(None))).all()
+    db.session.rollback()
+    return {name: ends for name, ends in rows if name is not None}
+
+
+def those_unanswered(connection_id: str) -> list[datetime]:
+    """The latest ends of what we asked for without ever having an answer; the short read is over."""
+    asked = select(Subscription.expires_at).where(Subscription.connection_id == connection_id)
+    ends = list(db.session.scalars(asked.where(NO_ANSWER)))
+    db.session.rollback()
+    return ends
+
+
+def those_ended(connection_id: str) -> dict[str, bool]:
+    """The vendor's ids of what earlier tries ended, and whether it had ended by itself."""
+    asked = select(Subscription).where(Subscription.connection_id == connection_id)
+    rows = db.session.scalars(asked.where(Subscription.ended_at.is_not(None)))
+    return {row.provider_id: row.ended_at == row.expires_at for row in rows if row.provider_id is not None}
+
+
+def lapsed_words(number: int, *, alone: bool) -> str:
+    """What the vendor had not any more when we came to delete it, and did not have to have."""
+    if number == 1:
+        return "Our subscription at Microsoft had ended by itself." if alone else "1 had ended by itself."
+    return f"{number} {'subscriptions of ours ' if alone else ''}had ended by themselves."
+
+
+def _gone(connection_id: str) -> str:
+    """What earlier tries ended, in words with a space behind them, or ""; the short read is over."""
+    before = those_ended(connection_id)
+    db.session.rollback()
+    lapsed = sum(before.values())
+    deleted = len(before) - lapsed
+    told = f"{count_of(deleted, 'subscription')} of ours {'was' if deleted == 1 else 'were'} deleted. "
+    return f"{told if deleted else ''}{f'{lapsed_words(lapsed, alone=not deleted)} ' if lapsed else ''}"
+
+
+def _another(until: datetime) -> str:
+    """What we know of is gone, and what else may be there we could not look up."""
+    return f"this connection has another one there; if so, it ends by itself by {by(until)}."
+
+
+def _perhaps(until: datetime) -> str:
+    return (
+        "We had asked for a subscription and never had Microsoft's answer: it may exist, "
+        f"and then ends by itself by {by(until)}."
+    )
+
+
+def _latest(row: Disconnection, ends: Iterable[datetime]) -> datetime:
+    """By when every subscription of ours has ended by itself.
+
+    That is what we know, unless one may be missing from it, or a renewal whose answer was lost: then it is what the
+    last call before the click can have asked for.
+    """
+    known = list(ends)
+    asked = select(Subscription.renew_at).where(Subscription.connection_id == row.connection_id)
+    due = db.session.scalars(asked.where(Subscription.ended_at.is_(None))).all()
+    if known and all(renew_at > row.started_at for renew_at in due):
+        return max(known)  # too young for a renewal to have been tried
+    return max([row.started_at + LIFE, *known])
