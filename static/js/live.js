@@ -42,6 +42,9 @@
   });
   document.addEventListener("live-signed-out", () => leaving || window.location.reload());
   document.addEventListener("htmx:sse:error", ({ detail }) => detail.status === 401 && window.location.reload());
+  document.addEventListener("htmx:before:response", ({ detail: { ctx } }) => {
+    if (ctx.sourceElement.id.startsWith("live") && ctx.response.status === 401) window.location.reload();
+  });
 
   window.setInterval(() => {
     round += 1;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -216,6 +217,33 @@ def test_a_card_at_rest_follows_without_a_stream(
     button(ask(page), "Disconnect").click()
     arrive(page)
     expect(card(other).get_by_text("Connected", exact=True)).to_have_count(0)
+
+
+def test_a_tab_whose_stream_comes_after_the_sign_out_is_emptied_as_well(
+    demo: Demo, page: Page, browsers: Browsers
+) -> None:
+    browsers.expected = ("status of 401",)
+    sign_in(page, demo, "sam@coordinoter.example", "/support")
+    other = page.context.new_page()
+    held: list[Route] = []
+    other.route("**/live?*", lambda route: held.append(route))
+    other.goto(f"{demo.url}/chat")
+    until(lambda: other.wait_for_timeout(50) or held, "the stream's request")
+    button(page, "Sign out").click()
+    expect(page).to_have_url(f"{demo.url}/sign-in")
+    held[0].continue_()
+    expect(other.get_by_role("link", name="Sign in", exact=True).first).to_be_visible()
+
+
+def test_a_script_that_comes_late_costs_no_page_its_stream(demo: Demo, page: Page) -> None:
+    def late(route: Route) -> None:
+        page.wait_for_timeout(500)
+        route.continue_()
+
+    page.route("**/hx-sse.min.js*", late)
+    with page.expect_response(re.compile(r"/live\?")) as stream:
+        sign_in(page, demo, "sam@coordinoter.example", "/support")
+    assert stream.value.status == 200
 
 
 def test_signing_out_in_one_tab_empties_the_other(demo: Demo, page: Page) -> None:

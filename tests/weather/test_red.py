@@ -15,7 +15,7 @@ from portal.providers.outlook.caller import Caller
 from portal.providers.outlook.http import request_id
 from portal.providers.outlook.outlook import OutlookProvider
 from portal.providers.outlook.wire import Wire
-from portal.workflows import carry_out, end_notifications, tokens
+from portal.workflows import carry_out, subscriptions_left, tokens
 from portal.workflows.promise import Work
 from tests.weather.cell import Place, run
 from tests.weather.expected import lasting
@@ -39,7 +39,7 @@ def only_the_probe_is_told(patch: pytest.MonkeyPatch) -> None:
 
 def subscriptions_are_not_told(patch: pytest.MonkeyPatch) -> None:
     """The receipt says that a subscription lapses, but a moment too early."""
-    patch.setattr(end_notifications, "_latest", lambda row, _: row.started_at)
+    patch.setattr(subscriptions_left, "_latest", lambda row, _: row.started_at)
 
 
 def given_up_at_once(patch: pytest.MonkeyPatch) -> None:
