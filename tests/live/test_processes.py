@@ -85,7 +85,7 @@ class Listener(threading.Thread):
 
     def heard(self, what: str, after: float) -> float:
         """How long after a moment an event came."""
-        found = until(lambda: [at for name, at in self.events if name.startswith(what) and at >= after], what, 10)
+        found = until(lambda: [at for name, at in self.events if name.startswith(what) and at >= after], what)
         return float(found[0]) - after
 
 
