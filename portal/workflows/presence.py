@@ -6,6 +6,7 @@ import statistics
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 
 from portal import clock, live
 from portal.db import db
@@ -20,10 +21,13 @@ def arrive(member_id: str) -> None:
     """A supporter has a page open; renewed while it stays open."""
     row = db.session.get(Presence, member_id, with_for_update=True)
     is_news = row is None or row.seen_at < clock.now() - BELIEVED
-    db.session.merge(Presence(member_id=member_id, seen_at=clock.now()))
-    if is_news:
-        live.tell(db.session(), live.EVERYBODY, "live-presence")
-    db.session.commit()
+    try:
+        db.session.merge(Presence(member_id=member_id, seen_at=clock.now()))
+        if is_news:
+            live.tell(db.session(), live.EVERYBODY, "live-presence")
+        db.session.commit()
+    except IntegrityError:
+        db.session.rollback()  # another page of theirs was opened at this very moment, and says so
 
 
 def leave(member_id: str) -> None:

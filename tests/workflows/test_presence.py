@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from portal import clock, live
 from portal.db import db
@@ -90,6 +92,30 @@ def test_whoever_is_renewed_stays(sam: str) -> None:
         passes(40)
         presence.arrive(sam)
     assert here() == ["Sam"]
+
+
+def test_two_pages_opened_at_the_same_moment_are_one_presence(both: World, sam: str) -> None:
+    """On PostgreSQL the second one finds out only when the first has committed; it must not break off its stream."""
+    db.session.rollback()
+    broke: list[Exception] = []
+
+    def second() -> None:
+        with both.app.app_context():
+            try:
+                presence.arrive(sam)
+            except Exception as error:
+                broke.append(error)
+
+    with Session(db.engine) as session:
+        session.add(Presence(member_id=sam, seen_at=clock.now()))
+        session.flush()
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive(), "it waits for the first"
+        session.commit()
+    thread.join(20)
+    assert (broke, here()) == ([], ["Sam"])
 
 
 def test_one_leaves_and_the_other_stays(sam: str) -> None:
