@@ -246,8 +246,9 @@ def test_a_script_that_comes_late_costs_no_page_its_stream(demo: Demo, page: Pag
     assert stream.value.status == 200
 
 
-def test_signing_out_in_one_tab_empties_the_other(demo: Demo, page: Page) -> None:
+def test_signing_out_in_one_tab_empties_the_other(demo: Demo, page: Page, browsers: Browsers) -> None:
     """Nothing remains for the next person, whichever tab they find; a desk would else go on looking attended."""
+    browsers.expected = ("status of 401",)  # when its stream comes after the sign-out
     sign_in(page, demo, "sam@coordinoter.example", "/support")
     other = page.context.new_page()
     other.goto(f"{demo.url}/chat")
