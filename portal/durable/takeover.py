@@ -35,7 +35,8 @@ class Look:
         self._idle: dict[str, int] = {}  # run to the number of looks in which nobody here was at it
         self._begun = set[str]()  # runs that somebody here was at
         self._lacking: dict[str, set[str]] = defaultdict(set)
-        self._looks, self._doubt = 0, 1
+        self._looks = 0
+        self._doubt = 1  # so many times longer a run is waited for: it grows when some were called lost, and goes again
         self._last = self._trust_from = 0.0
 
     def around(self, now: float) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from dbos import WorkflowStatus
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from portal import clock, durable
 from portal.db import db, make_engine, new_id
@@ -167,9 +167,15 @@ def test_after_a_gap_nobody_is_called_dead_before_they_could_show_themselves(loo
 
 def test_a_look_that_takes_long_is_no_sleep(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every look takes long, what is dead must be taken over all the same."""
-    hours = [0.0]
-    monkeypatch.setattr(takeover.clock, "monotonic", lambda: hours[0])
-    monkeypatch.setattr(takeover.executors, "living", lambda _engine: hours.append(hours.pop() + GRACE + 1) or set())
+    seconds = 0.0
+
+    def ask_slowly(_engine: Engine) -> set[str]:
+        nonlocal seconds
+        seconds += GRACE + 1
+        return set()
+
+    monkeypatch.setattr(takeover.clock, "monotonic", lambda: seconds)
+    monkeypatch.setattr(takeover.executors, "living", ask_slowly)
     run_id, now = begin(at=ME), 100.0
     look.around(now)
     set_run(run_id, f"executor_id = '{OTHER}'")
