@@ -5,7 +5,7 @@ Workflows know this file and nothing else of a provider. No HTTP status, JSON ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -155,6 +155,7 @@ class ConsentWithdrawal:
     """What became of a person's consent: how many of their own were deleted, and whether there is one for everybody.
 
     `refused` were not deleted, because the vendor said no. `trouble` kept us from trying all; it may be tried again.
+    `left` is set when the rest was left, because it was not wanted any more.
     """
 
     removed: int
@@ -162,6 +163,7 @@ class ConsentWithdrawal:
     request_ids: tuple[str, ...]
     refused: int = 0
     trouble: ProviderError | None = None
+    left: bool = False
 
 
 @dataclass(frozen=True)
@@ -396,9 +398,12 @@ class Provider(Protocol):
         """What an administrator needs to act in our stead. Asks nobody."""
         ...
 
-    def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:
+    def withdraw_consent(
+        self, tenant: str, subject: str, *, still_wanted: Callable[[], bool] = lambda: True
+    ) -> ConsentWithdrawal:
         """Delete this person's own consent, with a right of the application's own. No token of theirs is involved.
 
+        `still_wanted` is asked right before each deletion: the vendor has no condition to send along.
         Raises Rejected where nobody gave the application that right. Whatever is raised, nothing was deleted.
         """
         ...

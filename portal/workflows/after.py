@@ -19,7 +19,7 @@ CHECK_LIFE = timedelta(minutes=10)
 
 def say_done(disconnection_id: str) -> None:
     """The person says that they removed our permission at the vendor. Believed, and shown as their word."""
-    row = db.session.get_one(Disconnection, disconnection_id, with_for_update=True)
+    row = db.session.get_one(Disconnection, disconnection_id, with_for_update=True, populate_existing=True)
     if row.said_done_at is None:
         row.said_done_at = clock.now()
         record("connection:consent:said_done", member_id=row.member_id, connection_id=row.connection_id)

@@ -65,6 +65,13 @@ class Work:
         row = db.session.scalars(select(DisconnectionStep).where(*of_this).with_for_update()).one()
         row.request_ids = [*row.request_ids, *(each for each in request_ids if each)]
 
+    def is_open(self, step: str) -> bool:
+        """Whether a step has no outcome yet: no twin of this run was quicker; the short read is over."""
+        of_this = DisconnectionStep.disconnection_id == self.id, DisconnectionStep.name == step
+        open_one = db.session.scalar(select(DisconnectionStep.id).where(*of_this, DisconnectionStep.outcome.is_(None)))
+        db.session.rollback()
+        return open_one is not None
+
     def attempts(self, step: str) -> int:
         """Which try of this step it is, from 1 on; the short read is over."""
         of_this = DisconnectionStep.disconnection_id == self.id, DisconnectionStep.name == step

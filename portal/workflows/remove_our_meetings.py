@@ -16,6 +16,7 @@ from portal.workflows import at_once, intent
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, count_of, shut_out
 
+NONE_THERE = "There was no meeting of ours in your calendar."
 AT_ONCE = 500  # placements forgotten with one statement
 
 
@@ -51,8 +52,10 @@ def remove_our_meetings(work: Work) -> Ended:
         shut = shut_out(ended)
     left, unknown, planned = _left(connection_id), len(_unanswered(connection_id)), work.row().meetings
     db.session.rollback()
-    if not removes or not (planned or unknown):
+    if not removes:
         return Ended(DONE, _what_stays(planned, unknown), planned)
+    if not (planned or unknown):
+        return Ended(DONE, NONE_THERE, 0)
     if shut and unknown and removed_now:
         raise intent.StillOpen  # we were let in for those: look once more
     if shut:
@@ -73,19 +76,23 @@ def remove_our_meetings(work: Work) -> Ended:
 def _remove(work: Work, kept: set[str], refused: dict[str, ProviderError]) -> int:
     """Remove all that our map says are there, but for those `kept`, to which it adds; returns how many went.
 
-    What the vendor forbids is left in `refused`.
+    What the vendor forbids is left in `refused`. What is not there any more was deleted by the person, and is not told
+    as removed by us, unless an earlier try of ours may have done it.
     """
     provider, left, gone = work.provider(), _left(work.row().connection_id) - kept, 0
+    is_first = work.attempts(remove_our_meetings.__name__) <= 1
 
     def remove_them(access: str) -> None:
         nonlocal gone
-        request_ids, removed = list[str](), list[str]()
+        request_ids, removed, missing = list[str](), list[str](), list[str]()
 
         def remove(event_id: str) -> None:
             try:
                 request_id = provider.remove_event(access, event_id)
             except Gone as error:
                 request_id = error.request_id
+                if is_first:
+                    missing.append(event_id)
             if request_id is None:
                 kept.add(event_id)
             else:
@@ -95,7 +102,7 @@ def _remove(work: Work, kept: set[str], refused: dict[str, ProviderError]) -> in
         refused.clear()
         trouble = at_once.for_each(left - kept, remove, is_over=work.is_over, refused=refused)
         trouble = trouble or next((error for error in refused.values() if not at_once.is_forbidden(error)), None)
-        _note_removed(work, removed, request_ids)
+        _note_removed(work, removed, request_ids, not_by_us=len(missing))
         left.difference_update(removed)
         gone += len(removed)
         if trouble is not None:
@@ -237,7 +244,7 @@ def _still(left: set[str], unknown: int) -> str:
     return f"{stayed} {perhaps}" if left and unknown else perhaps if unknown else stayed
 
 
-def _note_removed(work: Work, removed: list[str], request_ids: list[str]) -> None:
+def _note_removed(work: Work, removed: list[str], request_ids: list[str], *, not_by_us: int) -> None:
     """Keep the map true to what is still there, so that a repeated try asks only for the rest.
 
     In portions: a database takes so many parameters at a time, and no more.
@@ -247,4 +254,7 @@ def _note_removed(work: Work, removed: list[str], request_ids: list[str]) -> Non
         for start in range(0, len(removed), AT_ONCE):
             gone = Placement.provider_id.in_(removed[start : start + AT_ONCE])
             db.session.execute(delete(Placement).where(Placement.connection_id == row.connection_id, gone))
+        if not_by_us:
+            fewer = update(Disconnection).where(Disconnection.id == work.id)
+            db.session.execute(fewer.values(meetings=Disconnection.meetings - not_by_us))
         work.note_requests(remove_our_meetings.__name__, request_ids)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from portal.db import db
 from portal.models import Disconnection, Subscription
-from portal.models.disconnection_step import DONE, EXPIRES, FAILED
+from portal.models.disconnection_step import EXPIRES, FAILED
 from portal.providers.base import AccessEnded
 from portal.workflows.promise import Ended, Work, by, count_of, shut_out
 from portal.workflows.subscribe import LIFE
@@ -63,7 +63,7 @@ def lapsing(work: Work, ended: AccessEnded) -> Ended:
         detail = f"{gone}{shut_out(ended)}, so we could not ask whether {_another(until)} {THROWN_AWAY}"
         return Ended(EXPIRES, detail, 0, ids, subscription_ends_at=until)
     detail = f"We know of no subscription of ours there; one that we were never told of ends by {by(until)}."
-    return Ended(DONE, f"{shut_out(ended)}. {detail}", 0, ids, subscription_ends_at=until)
+    return Ended(EXPIRES, f"{shut_out(ended)}. {detail}", 0, ids, subscription_ends_at=until)
 
 
 def those_known(connection_id: str) -> dict[str, datetime]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy import select
 
@@ -61,7 +62,9 @@ def withdraw(work: Work, provider: Provider) -> Ended:
         why = f"{removed(before)}{SHARED if account.shared else alone}{key}"
         return replace(_left(provider, account.kind, why), count=before or None)
     try:
-        done = provider.withdraw_consent(account.tenant, account.subject)
+        # Whoever freezes, and thaws when this has ended and the person connected again, must not remove what is new.
+        wanted = partial(_is_still_wanted, work)
+        done = provider.withdraw_consent(account.tenant, account.subject, still_wanted=wanted)
     except Rejected as refused:
         told = f"{removed(before)}{THEN_REFUSED if before else REFUSED} {FORGOTTEN}"
         ids = [refused.request_id] if refused.request_id else []
@@ -69,6 +72,9 @@ def withdraw(work: Work, provider: Provider) -> Ended:
     if done.trouble is not None:
         work.note_done(STEP, done.removed, list(done.request_ids))
         raise done.trouble
+    if done.left:
+        told, ids = f"{removed(before + done.removed)}{SHARED} {FORGOTTEN}", list(done.request_ids)
+        return replace(_left(provider, account.kind, told, ids), count=before + done.removed or None)
     ended = _told(provider, account.kind, before + done.removed, done)
     if ended.detail.startswith(NONE_LEFT) and work.attempts(STEP) > 1:
         return replace(ended, detail=ended.detail.replace(NONE_LEFT, f"{NONE_LEFT} {PERHAPS_OURS}"))
@@ -93,6 +99,11 @@ def _told(provider: Provider, kind: AccountKind, total: int, done: ConsentWithdr
     if not total:
         return Ended(DONE, f"{NONE_LEFT} {FORGOTTEN}", 0, ids)
     return Ended(DONE, f"{removed(total)}{FORGOTTEN}", total, ids)
+
+
+def _is_still_wanted(work: Work) -> bool:
+    """Whether nobody has come to rely on the permission since it was looked at, and the step has not ended."""
+    return work.is_open(STEP) and not _read(work).shared
 
 
 def is_asked_for(work: Work) -> bool:

@@ -116,6 +116,12 @@ def test_a_failing_disconnection_is_mended_in_a_conversation(chromium: Browser, 
     expect(alice.locator("#entries-panel")).to_contain_text("Let me look.")
     expect(sam.locator("#state")).to_have_text("Read")
 
+    # an act that is refused says why
+    sam.get_by_label("because", exact=True).fill(" ")
+    sam.get_by_role("button", name="Try again now").click()
+    refusal = sam.locator("#act-fault")
+    expect(refusal).to_contain_text("Please give a reason")
+
     # the web server is killed; what was said is there once, and the next message arrives as if nothing had been
     demo.worker().kill()
     alice.get_by_label("Your answer").fill("Are you still there?")
@@ -130,10 +136,13 @@ def test_a_failing_disconnection_is_mended_in_a_conversation(chromium: Browser, 
     wanted = ["It hangs at End notifications.", "Let me look.", "Are you still there?"]
     assert said(alice, "#entries-panel") == said(sam, "#entries") == wanted
 
+    expect(refusal).to_contain_text("Please give a reason")  # although there was news
+
     # support tries the step again, and the customer is led to the receipt
     sam.get_by_label("because", exact=True).fill("Microsoft is back")
     sam.get_by_role("button", name="Try again now").click()
     expect(alice.locator("#entries-panel")).to_contain_text("tries the step “End notifications” again")
+    expect(refusal).to_be_empty()
     requests.delete(f"{demo.sandbox_url}/desk/api/faults", timeout=20)  # the run may be quicker than support
     alice.wait_for_url("**/disconnections/*", timeout=60_000)
     expect(alice.get_by_role("heading", level=1)).to_have_text("Outlook Calendar is disconnected")

@@ -232,7 +232,9 @@ class Vendor:
     def handover(self, redirect_uri: str) -> Handover:
         raise NotImplementedError
 
-    def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:
+    def withdraw_consent(
+        self, tenant: str, subject: str, *, still_wanted: Callable[[], bool] = lambda: True
+    ) -> ConsentWithdrawal:
         raise Rejected
 
 

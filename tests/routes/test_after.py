@@ -55,6 +55,23 @@ def found() -> str | None:
     return db.session.scalar(select(Disconnection.check_finding))
 
 
+def test_what_two_tabs_say_at_once_is_recorded_once(both: World) -> None:
+    """Only PostgreSQL lets one of them read while the other one writes."""
+    alice = both.connected()
+    alice.press("Disconnect from Microsoft")
+    alice.press("Disconnect")
+    both.work()
+    if db.engine.dialect.name != "postgresql":
+        return
+    mine = both.disconnection()
+    assert mine.said_done_at is None, "read before the other tab's word"
+    with db.engine.begin() as others:
+        others.execute(update(Disconnection).values(said_done_at=clock.now()))
+    after.say_done(mine.id)
+    asked = select(Activity).where(Activity.event == "connection:consent:said_done")
+    assert db.session.scalars(asked).all() == []
+
+
 def test_it_works(ended: Visitor) -> None:
     ended.press("I have done this")
     assert "You told us" in ended.soup.get_text(" ", strip=True)

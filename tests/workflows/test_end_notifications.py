@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from portal import clock
 from portal.db import db
@@ -184,6 +184,20 @@ def test_it_is_told_as_deleted_when_nothing_more_can_be_asked(both: World) -> No
     told = "1 subscription of ours was deleted. Microsoft no longer lets us in, so we could not ask whether"
     assert step.detail.startswith(told)
     assert both.microsoft.holds(ADELE)["subscriptions"] == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_where_nothing_can_be_asked_what_we_were_never_told_of_is_not_called_done(both: World, status: int) -> None:
+    """We know of none, and cannot look: there may be one all the same, until it lapses."""
+    both.connected()
+    db.session.execute(delete(Subscription))
+    db.session.commit()
+    disconnection_id = begin()
+    not_listed(both, status)
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count) == ("Expires", 0)
+    assert "We know of no subscription of ours there; one that we were never told of ends by " in step.detail
+    assert db.session.get_one(Disconnection, disconnection_id).subscription_ends_at is not None
 
 
 def test_one_that_is_listed_although_it_was_said_to_be_gone_is_deleted(both: World) -> None:

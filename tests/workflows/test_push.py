@@ -229,6 +229,44 @@ def test_they_are_removed_if_chosen(both: World) -> None:
     assert len(both.microsoft.desk("GET", f"accounts/{ADELE}/events")) == others, "never their own"
 
 
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_what_the_person_deleted_themselves_is_not_told_as_removed_by_us(both: World, all_of_them: bool) -> None:
+    both.connected()
+    choose(both)
+    number = placed()
+    theirs = ours(both)[: None if all_of_them else 1]
+    for event in theirs:
+        both.microsoft.desk("DELETE", f"accounts/{ADELE}/events/{event['id']}")
+    step = end(both, remove=True)
+    by_us = number - len(theirs)
+    assert (step["outcome"], step["count"], ours(both)) == ("Done", by_us, [])
+    told = f"{by_us} meeting{'' if by_us == 1 else 's'} of ours removed from your calendar."
+    assert step["detail"] == ("There was no meeting of ours in your calendar." if all_of_them else told)
+
+
+def test_what_an_earlier_try_may_have_removed_is_told_as_removed_by_us(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Microsoft deletes, but its answer never comes; the next try finds nothing there."""
+    both.connected()
+    choose(both)
+    number = placed()
+    provider = parts().providers["outlook-calendar"]
+    honest, lost = provider.remove_event, list[str]()
+
+    def once_in_vain(access: str, event_id: str) -> str | None:
+        answer = honest(access, event_id)
+        if not lost:
+            lost.append(event_id)
+            raise Unreachable
+        return answer
+
+    monkeypatch.setattr(provider, "remove_event", once_in_vain)
+    step = end(both, remove=True)
+    assert lost
+    assert (step["outcome"], step["count"], ours(both)) == ("Done", number, [])
+
+
 def test_one_with_invited_people_is_left(both: World) -> None:
     both.connected()
     choose(both)

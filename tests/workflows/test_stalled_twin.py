@@ -13,15 +13,16 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from portal.db import db
-from portal.models import Connection, Disconnection, Receipt, Token
+from portal.models import Business, Connection, Disconnection, Receipt, Token
 from portal.parts import parts
 from portal.providers.base import AccessEnded, AccessReason, Grant
+from portal.providers.outlook import grants, graph
 from portal.workflows import carry_out, disconnect, erase, sync, tokens
-from tests.world import World
+from tests.world import CLIENT_ID, World
 
 pytestmark = pytest.mark.postgresql_is_long
 
@@ -132,6 +133,20 @@ def test_a_frozen_run_thaws_after_the_end(meanwhile: Meanwhile, where: str, name
     meanwhile.freezes(at, name, before=before)
     carry_out.run(row_id)
     all_is_well(meanwhile, old)
+
+
+@pytest.mark.parametrize(("at", "name"), [(graph, "own_principal"), (grants, "_delete")], ids=["looks", "deletes"])
+def test_a_frozen_run_removes_no_permission_that_was_given_again(meanwhile: Meanwhile, at: Any, name: str) -> None:
+    """Frozen before it looks, or with the old permission in sight: the new one is another, under the same id."""
+    db.session.execute(update(Business).values(removes_grants=True))
+    db.session.commit()
+    right = {"app_roles": ["DelegatedPermissionGrant.ReadWrite.All"]}
+    meanwhile.world.microsoft.desk("PATCH", f"tenants/contoso.example/applications/{CLIENT_ID}", **right)
+    old, row_id = meanwhile.world.connection().id, meanwhile.begin()
+    meanwhile.freezes(at, name, before=True)
+    carry_out.run(row_id)
+    all_is_well(meanwhile, old)
+    assert len(meanwhile.world.microsoft.holds(ADELE)["grants"]) == 1
 
 
 def test_microsoft_s_refusal_that_arrives_late_changes_no_account(meanwhile: Meanwhile) -> None:

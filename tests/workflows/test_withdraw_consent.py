@@ -12,6 +12,7 @@ from portal.models import Business, Connection, DisconnectionStep, Member, Token
 from portal.models.disconnection_step import DONE, EXPIRES, LEFT_TO_YOU
 from portal.parts import parts
 from portal.providers.base import AccessReason, ConsentWithdrawal
+from portal.providers.outlook import graph
 from portal.workflows import carry_out, tokens, withdraw_consent
 from portal.workflows import disconnect as disconnect_workflow
 from tests.world import CLIENT_ID, Visitor, World
@@ -105,6 +106,28 @@ def test_another_connection_to_the_same_account_keeps_the_permission(asked: Worl
     bob = asked.sign_in("bob@northwind.example")
     assert disconnect_second(asked, bob).outcome == DONE
     assert asked.microsoft.holds(ADELE)["grants"] == []
+
+
+def test_whoever_connects_the_same_account_before_the_deletion_keeps_the_permission(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two permissions is gone by then, which is told."""
+    alice = two.connected()
+    honest, deleted = graph.delete_grant, list[str]()
+
+    def delete(*args: Any) -> str:
+        done = honest(*args)
+        deleted.append(done)
+        with two.app.app_context():
+            two.sign_in("bob@northwind.example").connect(ADELE)
+            db.session.rollback()
+        return done
+
+    monkeypatch.setattr(graph, "delete_grant", delete)
+    step = disconnect(two, alice)["withdraw_access"]
+    assert (step.outcome, step.count, step.request_ids) == (LEFT_TO_YOU, 1, deleted)
+    assert step.detail.startswith("1 permission removed at Microsoft. Another connection here still uses the same")
+    assert two.microsoft.holds(ADELE)["grants"]
 
 
 def disconnect_second(world: World, visitor: Visitor) -> DisconnectionStep:
@@ -216,9 +239,9 @@ def test_no_transaction_is_open_while_microsoft_is_asked(asked: World, monkeypat
     provider = parts().providers["outlook-calendar"]
     ask, open_meanwhile = provider.withdraw_consent, list[bool]()
 
-    def watched(tenant: str, subject: str) -> ConsentWithdrawal:
+    def watched(*args: Any, **more: Any) -> ConsentWithdrawal:
         open_meanwhile.append(db.session().in_transaction())
-        return ask(tenant, subject)
+        return ask(*args, **more)
 
     monkeypatch.setattr(provider, "withdraw_consent", watched)
     assert disconnect(asked, alice)["withdraw_access"].outcome == DONE

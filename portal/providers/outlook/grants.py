@@ -30,7 +30,7 @@ EVERYBODY = "AllPrincipals"
 REFUSALS = (AccessEnded, AccessExpired, LinkSpent, Rejected)
 
 
-def withdraw(client: TokenClient, caller: Caller, subject: str) -> ConsentWithdrawal:
+def withdraw(client: TokenClient, caller: Caller, subject: str, still_wanted: Callable[[], bool]) -> ConsentWithdrawal:
     """Delete what this one person consented to. `client` speaks to the directory that the account belongs to.
 
     A consent that an administrator gave for everybody is looked for and reported, never touched. All looking is done
@@ -39,10 +39,12 @@ def withdraw(client: TokenClient, caller: Caller, subject: str) -> ConsentWithdr
     https://learn.microsoft.com/graph/api/resources/oauth2permissiongrant
     """
     access = _allowed(lambda: client.of_application(f"{caller.graph_url}/.default"))
-    return _allowed(lambda: _withdraw(caller, access, client.client_id, subject))
+    own, tenant_wide = _allowed(lambda: _look(caller, access, client.client_id, subject))
+    return _delete(caller, access, own, tenant_wide, still_wanted)
 
 
-def _withdraw(caller: Caller, access: str, client_id: str, subject: str) -> ConsentWithdrawal:
+def _look(caller: Caller, access: str, client_id: str, subject: str) -> tuple[list[str], bool]:
+    """The ids of this person's own grants, and whether there is one for everybody."""
     ours = shape.identifier(graph.own_principal(caller, access, client_id), "id")
     own = [
         shape.identifier(grant, "id")
@@ -51,15 +53,20 @@ def _withdraw(caller: Caller, access: str, client_id: str, subject: str) -> Cons
         if grant.get("consentType") != EVERYBODY and grant.get("principalId") == subject
     ]
     everybody = _grants(caller, access, ours, f"consentType eq '{EVERYBODY}'")
-    tenant_wide = any(grant.get("consentType") == EVERYBODY for grant in everybody)
-    return _delete(caller, access, own, tenant_wide)
+    return own, any(grant.get("consentType") == EVERYBODY for grant in everybody)
 
 
-def _delete(caller: Caller, access: str, own: list[str], tenant_wide: bool) -> ConsentWithdrawal:
+def _delete(
+    caller: Caller, access: str, own: list[str], tenant_wide: bool, still_wanted: Callable[[], bool]
+) -> ConsentWithdrawal:
     """Each by itself: what is refused of one says nothing about the next, and an outage undoes nothing."""
     request_ids, removed, refused = list[str](), 0, 0
     trouble: ProviderError | None = None
+    left = False
     for grant_id in own:
+        if not still_wanted():
+            left = True
+            break
         try:
             request_ids.append(graph.delete_grant(caller, access, grant_id))
             removed += 1
@@ -71,7 +78,7 @@ def _delete(caller: Caller, access: str, own: list[str], tenant_wide: bool) -> C
         except ProviderError as error:
             trouble = error
             break
-    return ConsentWithdrawal(removed, tenant_wide, tuple(filter(None, request_ids)), refused, trouble)
+    return ConsentWithdrawal(removed, tenant_wide, tuple(filter(None, request_ids)), refused, trouble, left)
 
 
 def _grants(caller: Caller, access: str, ours: str, further: str) -> Iterator[Mapping[str, Any]]:

@@ -158,7 +158,9 @@ class OutlookProvider:
             self._authority, self._caller.graph_url, self._tenant, self._client.client_id, redirect_uri
         )
 
-    def withdraw_consent(self, tenant: str, subject: str) -> ConsentWithdrawal:
+    def withdraw_consent(
+        self, tenant: str, subject: str, *, still_wanted: Callable[[], bool] = lambda: True
+    ) -> ConsentWithdrawal:
         """See the contract; grants.py. The application signs in to the directory that the account belongs to."""
         discovery = Discovery(self._client.line, discovery_url(self._authority, quote(tenant, safe="")))
-        return grants.withdraw(replace(self._client, discovery=discovery), self._caller, subject)
+        return grants.withdraw(replace(self._client, discovery=discovery), self._caller, subject, still_wanted)

@@ -34,10 +34,19 @@ def grant(
             if (held.tid, held.client, held.principal, held.resource) == (person.tid, client, principal, resource):
                 held.scopes |= scopes
                 return held
-        key = base64.urlsafe_b64encode(uuid.uuid4().bytes + uuid.uuid4().bytes).decode().rstrip("=")
+        key = _key(place.id, storage.principal(person.tid, resource).id, principal)
         made = Grant(key, person.tid, client, principal, scopes, storage.clock.now(), resource)
         storage.grants[key] = made
         return made
+
+
+def _key(client_id: str, resource_id: str, principal_id: str | None) -> str:
+    """A grant's id is made of whose it is, so that one that is given again has the id of the one before.
+
+    https://learn.microsoft.com/graph/api/oauth2permissiongrant-get: the example's id is both of its principals' ids.
+    """
+    parts = [client_id, resource_id, *([principal_id] if principal_id else [])]
+    return base64.urlsafe_b64encode(b"".join(uuid.UUID(each).bytes_le for each in parts)).decode().rstrip("=")
 
 
 def end(storage: Storage, held: Grant) -> None:
