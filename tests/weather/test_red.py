@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from requests.adapters import HTTPAdapter
 
-from portal.providers.base import ConsentWithdrawal, ProviderError
+from portal.providers.base import ProviderError
 from portal.providers.outlook import grants, graph
 from portal.providers.outlook import tokens as tokens_at_microsoft
 from portal.providers.outlook.caller import Caller
@@ -72,14 +72,14 @@ def a_page_is_a_revocation(patch: pytest.MonkeyPatch) -> None:
 def deleted_before_all_is_known(patch: pytest.MonkeyPatch) -> None:
     """The person's permission is deleted, and the receipt says that Microsoft refused: it did, of the next question."""
 
-    def withdraw(caller: Caller, access: str, client_id: str, subject: str) -> ConsentWithdrawal:
+    def look(caller: Caller, access: str, client_id: str, subject: str) -> tuple[list[str], bool]:
         ours = str(graph.own_principal(caller, access, client_id)["id"])
         for grant in grants._grants(caller, access, ours, f"principalId eq '{subject}'"):
             graph.delete_grant(caller, access, grant["id"])
         wide = list(grants._grants(caller, access, ours, f"consentType eq '{grants.EVERYBODY}'"))
-        return ConsentWithdrawal(1, bool(wide), ("of the deletion",))
+        return [], bool(wide)
 
-    patch.setattr(grants, "_withdraw", withdraw)
+    patch.setattr(grants, "_look", look)
 
 
 def not_found_when_not_answered(patch: pytest.MonkeyPatch) -> None:
