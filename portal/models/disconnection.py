@@ -17,7 +17,8 @@ class Disconnection(Base):
     """`connection_id` is no foreign key: the row it names goes away while this one stays.
 
     `sought_in_vain`: the ids of meetings whose writing was never answered, and which were not in the calendar when it
-    was too late for them to come. `lapses_at` and `subscription_ends_at` say until when Microsoft may still honour what
+    was too late for them to come. `meetings_missing` of the `meetings` were not there any more when they were to be
+    removed. `lapses_at` and `subscription_ends_at` say until when Microsoft may still honour what
     we could not take back.
     """
 
@@ -33,6 +34,7 @@ class Disconnection(Base):
     copies: Mapped[int] = mapped_column(default=0)
     subscriptions: Mapped[int] = mapped_column(default=0)
     meetings: Mapped[int] = mapped_column(default=0)
+    meetings_missing: Mapped[int] = mapped_column(default=0)
     remove_meetings: Mapped[bool] = mapped_column(default=False)
     sought_in_vain: Mapped[list[str]] = mapped_column(JSON, default=list)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime, default=clock.now)

@@ -180,8 +180,9 @@ def _act(conversation_id: str, act: Callable[[str], None]) -> ResponseReturnValu
     try:
         act(reason)
     except Refused as refused:
-        conversation = conversation_or_404(conversation_id)
-        return (_context(conversation, str(refused)) if wants_fragment() else _show(conversation, str(refused))), 422
+        if wants_fragment():
+            return render_template("support/_act_fault.html", fault=str(refused)), 422
+        return _show(conversation_or_404(conversation_id), str(refused)), 422
     return _context(conversation_or_404(conversation_id)) if wants_fragment() else _back(conversation_id)
 
 
@@ -200,8 +201,8 @@ def _entries(conversation: Conversation) -> str:
     return render_template("support/_entries.html", conversation=conversation, said=said)
 
 
-def _context(conversation: Conversation, fault: str = "") -> str:
-    return render_template("support/_context.html", conversation=conversation, fault=fault, **_known(conversation))
+def _context(conversation: Conversation) -> str:
+    return render_template("support/_context.html", conversation=conversation, fault="", **_known(conversation))
 
 
 def _show(conversation: Conversation, fault: str = "", text_fault: str = "", text: str = "") -> str:

@@ -24,6 +24,7 @@ from portal.workflows import (
     end_notifications,
     erase,
     inventory,
+    meetings_left,
     notice,
     remove_our_meetings,
     sign_in_attempts,
@@ -40,10 +41,10 @@ ERASE_NOW = "erase-now"
 def stop_syncing(work: Work) -> Ended:
     """Stop syncing.
 
-    From the moment you confirm, no sync begins, and one that is under way keeps nothing of what it reads. A meeting of
-    ours that is just being written may still arrive in your calendar; the receipt counts it.
+    From the moment it is confirmed, no sync begins, and one that is under way keeps nothing of what it reads. A meeting
+    of ours that is just being written may still arrive in your calendar; the receipt counts it.
     """
-    return Ended(DONE, "Syncing stopped the moment you confirmed.")
+    return Ended(DONE, "Syncing stopped the moment the disconnection was confirmed.")
 
 
 def tell_you(work: Work) -> Ended:
@@ -78,7 +79,7 @@ def _step(keep: Promise, give_up: GiveUp | None = None, *, last_word: GiveUp | N
 STEPS = (
     _step(stop_syncing),
     _step(end_notifications.end_notifications, subscriptions_left.give_up),
-    _step(remove_our_meetings.remove_our_meetings, remove_our_meetings.give_up),
+    _step(remove_our_meetings.remove_our_meetings, meetings_left.give_up),
     _step(withdraw_access.withdraw_access, withdraw_access.give_up_withdrawing),
     _step(withdraw_access.try_the_old_token, withdraw_access.give_up_trying),
     _step(erase.erase_tokens, last_word=erase.tokens_not_erased),
@@ -159,7 +160,7 @@ def erase_now(disconnection_id: str) -> None:
 
     Where nobody waits any more (the erasure has begun) nothing is changed, and the receipt says nothing of it.
     """
-    disconnection = db.session.get_one(Disconnection, disconnection_id, with_for_update=True)
+    disconnection = db.session.get_one(Disconnection, disconnection_id, with_for_update=True, populate_existing=True)
     waits = all(each.started_at is None for each in disconnection.steps if each.name == erase.erase_tokens.__name__)
     if waits and disconnection.erase_now_at is None:
         disconnection.erase_now_at = clock.now()

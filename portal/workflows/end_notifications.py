@@ -32,6 +32,8 @@ def end_notifications(work: Work) -> Ended:
     deleted_now: set[str] = set()
     for_others: set[str] = set()
     refused: dict[str, ProviderError] = {}
+    not_there: set[str] = set()
+    asked_in_vain: set[str] = set()
 
     def end_them(access: str) -> None:
         # What we know of goes first: it must not wait for the answer to whether there are others.
@@ -43,6 +45,7 @@ def end_notifications(work: Work) -> Ended:
         there = {each.id for each in found.values()}
         for subscription_id in there - deleted_now:
             lapsed.pop(subscription_id, None)  # it was said to be gone, and is not
+            not_there.discard(subscription_id)
         end_these(access, there - deleted_now, there)  # once more also what was refused
         for error in refused.values():
             raise error
@@ -57,6 +60,11 @@ def end_notifications(work: Work) -> Ended:
                 request_ids.append(gone.request_id)
                 is_over = subscription_id in known and known[subscription_id] <= clock.now()
                 lapsed[subscription_id] = is_over and subscription_id not in there
+                if subscription_id in known and subscription_id not in there | asked_in_vain:
+                    not_there.add(subscription_id)
+            except ProviderError:
+                asked_in_vain.add(subscription_id)
+                raise
 
         for subscription_id in these:
             refused.pop(subscription_id, None)
@@ -65,23 +73,27 @@ def end_notifications(work: Work) -> Ended:
         if trouble is not None:
             raise trouble
 
+    def settled() -> dict[str, bool]:
+        """What is no more. What was not there when it was asked for the first time had ended without us."""
+        alone = work.attempts(end_notifications.__name__) <= 1
+        return {each: by_itself or (alone and each in not_there) for each, by_itself in lapsed.items()}
+
     try:
         work.with_access(end_them)
         if any(intent.is_open(ends - LIFE) for ends in subscriptions_left.those_unanswered(connection_id)):
             raise intent.StillOpen
     except AccessEnded as shut:
-        _note_ended(work, lapsed, request_ids)
+        _note_ended(work, settled(), request_ids)
         return subscriptions_left.lapsing(work, shut)
     except Exception:
-        _note_ended(work, lapsed, request_ids)
+        _note_ended(work, settled(), request_ids)
         raise
-    row = work.row()
-    with writing(row.connection_id, row.epoch, DISCONNECTING):
-        # What an earlier try ended counts too, and once: the vendor may still have listed it for this one.
-        lapsed |= subscriptions_left.those_ended(connection_id)
-        db.session.execute(delete(Subscription).where(Subscription.connection_id == connection_id))
-    by_themselves = sum(lapsed.values())
-    deleted = len(lapsed) - by_themselves
+    _note_ended(work, settled(), list(request_ids), all_of_them=True)
+    # What an earlier try ended counts too: also one that died before it could say so.
+    ended = settled() | subscriptions_left.those_ended(connection_id)
+    db.session.rollback()
+    by_themselves = sum(ended.values())
+    deleted = len(ended) - by_themselves
     told = [f"{count_of(deleted, 'subscription')} deleted at Microsoft."] if deleted else []
     if by_themselves:
         told.append(subscriptions_left.lapsed_words(by_themselves, alone=not deleted))
@@ -128,17 +140,24 @@ def _note_found(work: Work, found: dict[str, HeldThere]) -> None:
                 )
 
 
-def _note_ended(work: Work, lapsed: dict[str, bool], request_ids: list[str]) -> None:
-    """Keep what this try did, although it did not do all."""
+def _note_ended(work: Work, lapsed: dict[str, bool], request_ids: list[str], *, all_of_them: bool = False) -> None:
+    """Keep what this try did, although it did not do all. When it did, what was never answered came to nothing.
+
+    The rows stay until the copies are erased: a try that dies before the step has its outcome loses no word of it.
+    """
     row = work.row()
     connection_id, epoch = row.connection_id, row.epoch
     db.session.rollback()
-    if not lapsed:
+    if not lapsed and not all_of_them:
         return
     with writing(connection_id, epoch, DISCONNECTING):
+        of_this = Subscription.connection_id == connection_id
         for subscription_id, by_itself in lapsed.items():
-            this = Subscription.connection_id == connection_id, Subscription.provider_id == subscription_id
+            # What a twin of this run has ended meanwhile was ended by it.
+            this = of_this, Subscription.provider_id == subscription_id, Subscription.ended_at.is_(None)
             ended_at = Subscription.expires_at if by_itself else clock.now()
             db.session.execute(update(Subscription).where(*this).values(ended_at=ended_at))
+        if all_of_them:
+            db.session.execute(delete(Subscription).where(of_this, subscriptions_left.NO_ANSWER))
         work.note_requests(end_notifications.__name__, request_ids)
     request_ids.clear()

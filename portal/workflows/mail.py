@@ -35,11 +35,17 @@ def deliver(message: EmailMessage) -> None:
         server: smtplib.SMTP = smtplib.SMTP_SSL(host, url.port or 465, timeout=settings.remote_timeout, context=tls)
     else:
         server = smtplib.SMTP(host, url.port or 25, timeout=settings.remote_timeout)
-    with server:
-        server.ehlo()
-        if url.scheme == "smtp" and server.has_extn("starttls"):
-            server.starttls(context=tls)
+    taken = False
+    try:
+        with server:
             server.ehlo()
-        if url.username:
-            server.login(unquote(url.username), unquote(url.password or ""))
-        server.send_message(message)
+            if url.scheme == "smtp" and server.has_extn("starttls"):
+                server.starttls(context=tls)
+                server.ehlo()
+            if url.username:
+                server.login(unquote(url.username), unquote(url.password or ""))
+            server.send_message(message)
+            taken = True
+    except (OSError, smtplib.SMTPException):
+        if not taken:  # how the farewell goes says nothing about the mail
+            raise

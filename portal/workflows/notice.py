@@ -60,7 +60,7 @@ def send(work: Work) -> str:
         work.row().mailed_at = clock.now()
         db.session.commit()
         return "A notice was mailed to you."
-    return "The notice by mail could not be sent; this page says the same."
+    return "We have no word that the notice by mail was taken; this page says the same."
 
 
 def _write(row: Disconnection) -> EmailMessage:

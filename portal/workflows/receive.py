@@ -47,12 +47,12 @@ def notifications(integration: str, body: bytes) -> int:
 
 
 def _known(named: set[str]) -> set[str]:
-    """Those that exist, in few questions: anybody can post here, and a delivery may name thousands."""
+    """Those that were not ended, in few questions: anybody can post here, and a delivery may name thousands."""
     ids, found = sorted(named), set[str]()
     with reads_only():
         for at in range(0, len(ids), LOOK_UP):
-            some = ids[at : at + LOOK_UP]
-            found |= set(db.session.scalars(select(Subscription.provider_id).where(Subscription.provider_id.in_(some))))
+            some = Subscription.provider_id.in_(ids[at : at + LOOK_UP]), Subscription.ended_at.is_(None)
+            found |= set(db.session.scalars(select(Subscription.provider_id).where(*some)))
         db.session.rollback()
     return found
 

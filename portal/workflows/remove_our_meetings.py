@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import NamedTuple
-
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from portal.db import db
 from portal.models import Calendar, Disconnection, Placement
 from portal.models.connection import DISCONNECTING
-from portal.models.disconnection_step import DONE, FAILED, LEFT_TO_YOU
+from portal.models.disconnection_step import DONE, LEFT_TO_YOU
 from portal.providers.base import AccessEnded, Gone, ProviderError
-from portal.workflows import at_once, intent
+from portal.workflows import at_once, intent, meetings_left
 from portal.workflows.epoch import writing
 from portal.workflows.promise import Ended, Work, count_of, shut_out
 
-NONE_THERE = "There was no meeting of ours in your calendar."
 AT_ONCE = 500  # placements forgotten with one statement
-
-
-class _Unanswered(NamedTuple):
-    """A meeting that we asked to be written without ever having an answer: when, and into which calendar."""
-
-    asked_at: datetime
-    calendar_id: str | None
 
 
 def remove_our_meetings(work: Work) -> Ended:
@@ -50,81 +39,65 @@ def remove_our_meetings(work: Work) -> Ended:
             raise error
     except AccessEnded as ended:
         shut = shut_out(ended)
-    left, unknown, planned = _left(connection_id), len(_unanswered(connection_id)), work.row().meetings
+    left, unknown, row = (
+        meetings_left.those_left(connection_id),
+        len(meetings_left.those_unanswered(connection_id)),
+        work.row(),
+    )
+    planned, missing = row.meetings, row.meetings_missing
     db.session.rollback()
-    if not removes:
-        return Ended(DONE, _what_stays(planned, unknown), planned)
-    if not (planned or unknown):
-        return Ended(DONE, NONE_THERE, 0)
+    if not removes or not (planned or unknown):
+        return Ended(DONE, meetings_left.what_stays(planned, unknown), planned)
     if shut and unknown and removed_now:
         raise intent.StillOpen  # we were let in for those: look once more
-    if shut:
-        detail = f"{shut}: {_still(left, unknown)} You can delete them in Outlook."
-        return Ended(LEFT_TO_YOU, _with_removed(planned - len(left), detail), len(left) + unknown)
-    removed = planned - len(kept)
-    told = [f"{count_of(removed, 'meeting')} of ours removed from your calendar."] if removed or not unknown else []
+    ours = left - kept if shut else set[str]()
+    removed = planned - len(left) - missing
+    told = meetings_left.what_went(work, removed, missing)
     if kept:
-        told.append(
-            f"{count_of(len(kept), 'meeting')} with invited people left there, so that nobody gets a cancellation."
-        )
-    if unknown:
-        told.append(f"{_still(set(), unknown)} You can delete them in Outlook.")
-        return Ended(LEFT_TO_YOU, " ".join(told), unknown)
-    return Ended(DONE, " ".join(told), removed)
+        guests = f"{count_of(len(kept), 'meeting')} with invited people"
+        told.append(f"{guests} left in your calendar, so that nobody gets a cancellation.")
+    if ours or unknown:
+        why = f"{shut}: " if shut else ""
+        told.append(f"{why}{meetings_left.what_is_left(ours, unknown)} {meetings_left.DELETE_THEM}")
+        return Ended(LEFT_TO_YOU, " ".join(told), len(ours) + unknown)
+    return Ended(DONE, " ".join(told or ["0 meetings of ours removed from your calendar."]), removed)
 
 
 def _remove(work: Work, kept: set[str], refused: dict[str, ProviderError]) -> int:
     """Remove all that our map says are there, but for those `kept`, to which it adds; returns how many went.
 
-    What the vendor forbids is left in `refused`. What is not there any more was deleted by the person, and is not told
-    as removed by us, unless an earlier try of ours may have done it.
+    What the vendor forbids is left in `refused`.
     """
-    provider, left, gone = work.provider(), _left(work.row().connection_id) - kept, 0
-    is_first = work.attempts(remove_our_meetings.__name__) <= 1
+    provider, left, gone = work.provider(), meetings_left.those_left(work.row().connection_id) - kept, 0
 
     def remove_them(access: str) -> None:
         nonlocal gone
-        request_ids, removed, missing = list[str](), list[str](), list[str]()
+        request_ids, gone_now, missing = list[str](), list[str](), list[str]()
 
         def remove(event_id: str) -> None:
             try:
                 request_id = provider.remove_event(access, event_id)
             except Gone as error:
                 request_id = error.request_id
-                if is_first:
-                    missing.append(event_id)
+                missing.append(event_id)
             if request_id is None:
                 kept.add(event_id)
             else:
                 request_ids.append(request_id)
-                removed.append(event_id)
+                gone_now.append(event_id)
 
         refused.clear()
         trouble = at_once.for_each(left - kept, remove, is_over=work.is_over, refused=refused)
         trouble = trouble or next((error for error in refused.values() if not at_once.is_forbidden(error)), None)
-        _note_removed(work, removed, request_ids, not_by_us=len(missing))
-        left.difference_update(removed)
-        gone += len(removed)
+        _note_gone(work, gone_now, missing, request_ids)
+        left.difference_update(gone_now)
+        gone += len(gone_now)
         if trouble is not None:
             raise trouble
 
     if left:  # else an earlier try removed them all
         work.with_access(remove_them)
     return gone
-
-
-def give_up(work: Work, trouble: str) -> Ended:
-    """Not removed, or not found out, in time: they are plain events in the person's calendar."""
-    row = work.row()
-    connection_id = row.connection_id
-    number = db.session.scalar(select(func.count()).where(Placement.connection_id == connection_id)) or 0
-    if not row.remove_meetings:
-        return Ended(DONE, f"{trouble} {_what_stays(row.meetings, len(_unanswered(connection_id)))}", row.meetings)
-    if not number:
-        return Ended(FAILED, trouble)
-    left = f"{count_of(number, 'meeting')} of ours may still be there; delete them in Outlook."
-    removed = row.meetings + len(_unanswered(connection_id)) - number
-    return Ended(LEFT_TO_YOU, _with_removed(removed, f"{trouble} {left}"), number)
 
 
 def _settle(work: Work) -> None:
@@ -134,7 +107,7 @@ def _settle(work: Work) -> None:
     in somebody else's, who shares it with this person no longer.
     """
     connection_id = work.row().connection_id
-    unanswered = _unanswered(connection_id)
+    unanswered = meetings_left.those_unanswered(connection_id)
     if not unanswered:
         return
     everywhere = _calendars(connection_id)
@@ -172,12 +145,14 @@ def _settle(work: Work) -> None:
     finally:
         missing = {meeting_id for meeting_id, _ in places} - {meeting_id for meeting_id, _ in set(places) - looked}
         _note_looked(work, unanswered, found, missing - found.keys() - out_of_sight)
-    left_open = _unanswered(connection_id)
+    left_open = meetings_left.those_unanswered(connection_id)
     if any(each not in out_of_sight or intent.is_open(asked.asked_at) for each, asked in left_open.items()):
         raise intent.StillOpen
 
 
-def _note_looked(work: Work, unanswered: dict[str, _Unanswered], found: dict[str, str], missing: set[str]) -> None:
+def _note_looked(
+    work: Work, unanswered: dict[str, meetings_left.Unanswered], found: dict[str, str], missing: set[str]
+) -> None:
     """Keep what a search brought, although it may not have come to its end."""
     row = work.row()
     connection_id = row.connection_id
@@ -206,55 +181,29 @@ def _calendars(connection_id: str) -> list[str]:
     return ["", *ids]
 
 
-def _left(connection_id: str) -> set[str]:
-    """The events that our map says are there; the short read is over."""
-    ids = db.session.scalars(select(Placement.provider_id).where(Placement.connection_id == connection_id)).all()
-    db.session.rollback()
-    return {event_id for event_id in ids if event_id is not None}
-
-
-def _unanswered(connection_id: str) -> dict[str, _Unanswered]:
-    """By the id of the meeting; the short read is over."""
-    ours = Placement.connection_id == connection_id, Placement.provider_id.is_(None)
-    rows = db.session.execute(select(Placement.meeting_id, Placement.written_at, Placement.calendar_id).where(*ours))
-    found = {row.meeting_id: _Unanswered(row.written_at, row.calendar_id) for row in rows}
-    db.session.rollback()
-    return found
-
-
-def _what_stays(number: int, unknown: int) -> str:
-    if not number and not unknown:
-        return "Coordinoter had written no meeting into this calendar."
-    stay = f"{count_of(number, 'meeting')} written by Coordinoter stay{'s' if number == 1 else ''}"
-    told = f"{stay} in your calendar, unless you deleted {'it' if number == 1 else 'them'} there."
-    perhaps = f"{count_of(unknown, 'meeting')} may stand there too: we never had Microsoft's answer."
-    if not unknown:
-        return told
-    return f"{told} {perhaps}" if number else perhaps.replace(" too", "")
-
-
-def _with_removed(number: int, rest: str) -> str:
-    """What was removed before something came in the way is told as well."""
-    return f"{count_of(number, 'meeting')} of ours removed from your calendar. {rest}" if number > 0 else rest
-
-
-def _still(left: set[str], unknown: int) -> str:
-    stayed = f"{count_of(len(left), 'meeting')} of ours stayed in your calendar."
-    perhaps = f"{count_of(unknown, 'meeting')} of ours may stand there, of which we never had an answer."
-    return f"{stayed} {perhaps}" if left and unknown else perhaps if unknown else stayed
-
-
-def _note_removed(work: Work, removed: list[str], request_ids: list[str], *, not_by_us: int) -> None:
+def _note_gone(work: Work, gone: list[str], missing: list[str], request_ids: list[str]) -> None:
     """Keep the map true to what is still there, so that a repeated try asks only for the rest.
 
-    In portions: a database takes so many parameters at a time, and no more.
+    Those of them that were not there any more are counted apart. In portions: a database takes so many parameters at a
+    time, and no more.
     """
     row = work.row()
-    with writing(row.connection_id, row.epoch, DISCONNECTING):
-        for start in range(0, len(removed), AT_ONCE):
-            gone = Placement.provider_id.in_(removed[start : start + AT_ONCE])
-            db.session.execute(delete(Placement).where(Placement.connection_id == row.connection_id, gone))
-        if not_by_us:
-            fewer = update(Disconnection).where(Disconnection.id == work.id)
-            db.session.execute(fewer.values(meetings=Disconnection.meetings - not_by_us))
+    connection_id, epoch = row.connection_id, row.epoch
+    with writing(connection_id, epoch, DISCONNECTING):
+        # What a twin of this run has noted meanwhile is noted.
+        not_there = _forget(connection_id, missing)
+        _forget(connection_id, gone)
+        if not_there:
+            more = update(Disconnection).where(Disconnection.id == work.id)
+            db.session.execute(more.values(meetings_missing=Disconnection.meetings_missing + not_there))
         work.note_requests(remove_our_meetings.__name__, request_ids)
+
+
+def _forget(connection_id: str, event_ids: list[str]) -> int:
+    """Take these out of the map, in the caller's transaction; returns how many were in it."""
+    number = 0
+    for start in range(0, len(event_ids), AT_ONCE):
+        these = Placement.provider_id.in_(event_ids[start : start + AT_ONCE])
+        done = db.session.execute(delete(Placement).where(Placement.connection_id == connection_id, these))
+        number += done.rowcount  # type: ignore[attr-defined]
+    return number

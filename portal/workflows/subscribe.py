@@ -61,10 +61,8 @@ def ours(held: Iterable[base.Subscription]) -> dict[str, base.Subscription]:
 
 def relied_on_by_others(connection_id: str, found: dict[str, base.Subscription]) -> set[str]:
     """Which of these (by our ids) another connection, to the same account, relies on or is about to."""
-    rows = db.session.scalars(
-        select(Subscription.id).where(Subscription.connection_id != connection_id, Subscription.id.in_(found))
-    )
-    others = set(rows)
+    theirs = Subscription.connection_id != connection_id, Subscription.ended_at.is_(None)
+    others = set(db.session.scalars(select(Subscription.id).where(*theirs, Subscription.id.in_(found))))
     db.session.rollback()
     return others
 

@@ -74,7 +74,9 @@ def give_up_withdrawing(work: Work, trouble: str) -> Ended:
     what = "the rest was" if gone else "our access was"
     # Each try that was let in was given a key, whatever came after.
     key = f" {withdraw_consent.FORGOTTEN}" if gone or withdraw_consent.is_asked_for(work) else ""
-    detail = f"{trouble} {withdraw_consent.removed(gone)}We have no word that {what} withdrawn; you can remove it.{key}"
+    others = f" {withdraw_consent.SHARED_TOO}" if withdraw_consent.is_shared(work) else ""
+    told = f"{withdraw_consent.removed(gone)}We have no word that {what} withdrawn; you can remove it."
+    detail = f"{trouble} {told}{others}{key}"
     return Ended(LEFT_TO_YOU, detail, gone or None, link=page.url, link_title=page.title)
 
 
@@ -122,5 +124,5 @@ def tell_of_later_ones(work: Work) -> None:
     tried = next(step for step in row.steps if step.name == try_the_old_token.__name__)
     if row.lapses_at is None or row.lapses_at <= clock.now() or by(row.lapses_at) in tried.detail:
         return
-    tried.detail += f" One that reached us later lapses by {by(row.lapses_at)}."
+    tried.detail += f" One that may have been issued later lapses by {by(row.lapses_at)}."
     tried.outcome = EXPIRES if tried.outcome == DONE else tried.outcome

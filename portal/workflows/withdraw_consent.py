@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import select
 
-from portal.db import db
+from portal.db import db, reads_only
 from portal.models import Connection
 from portal.models.connection import CONNECTED, NEEDS_ATTENTION
 from portal.models.disconnection_step import DONE, LEFT_TO_YOU
@@ -25,6 +25,11 @@ SHARED = (
     "Another connection here still uses the same account. The permission is one for both, so we left it; "
     "you can remove it, which ends the other connection too."
 )
+THEN_SHARED = (
+    "Then another connection here began to use the same account, so we left what there was still; "
+    "you can remove it, which ends the other connection too."
+)
+SHARED_TOO = "Another connection here uses the same account, and ends with it."
 REFUSED = (
     "Your business wants Coordinoter to remove permissions, but Microsoft refused. Mostly that means: the application "
     "permission for that is missing in your organisation. You can remove yours yourself."
@@ -59,7 +64,8 @@ def withdraw(work: Work, provider: Provider) -> Ended:
         alone = BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN
         # An earlier try was made while it was wanted, and may have been given a key.
         key = f" {FORGOTTEN}" if before or (account.wanted and work.attempts(STEP) > 1) else ""
-        why = f"{removed(before)}{SHARED if account.shared else alone}{key}"
+        shared = THEN_SHARED if before else SHARED
+        why = f"{removed(before)}{shared if account.shared else alone}{key}"
         return replace(_left(provider, account.kind, why), count=before or None)
     try:
         # Whoever freezes, and thaws when this has ended and the person connected again, must not remove what is new.
@@ -73,8 +79,9 @@ def withdraw(work: Work, provider: Provider) -> Ended:
         work.note_done(STEP, done.removed, list(done.request_ids))
         raise done.trouble
     if done.left:
-        told, ids = f"{removed(before + done.removed)}{SHARED} {FORGOTTEN}", list(done.request_ids)
-        return replace(_left(provider, account.kind, told, ids), count=before + done.removed or None)
+        total = before + done.removed
+        told = f"{removed(total)}{THEN_SHARED if total else SHARED} {FORGOTTEN}"
+        return replace(_left(provider, account.kind, told, list(done.request_ids)), count=total or None)
     ended = _told(provider, account.kind, before + done.removed, done)
     if ended.detail.startswith(NONE_LEFT) and work.attempts(STEP) > 1:
         return replace(ended, detail=ended.detail.replace(NONE_LEFT, f"{NONE_LEFT} {PERHAPS_OURS}"))
@@ -103,12 +110,19 @@ def _told(provider: Provider, kind: AccountKind, total: int, done: ConsentWithdr
 
 def _is_still_wanted(work: Work) -> bool:
     """Whether nobody has come to rely on the permission since it was looked at, and the step has not ended."""
-    return work.is_open(STEP) and not _read(work).shared
+    with reads_only():
+        # In this order: when all has ended, nothing tells any more whose account it was.
+        return not _read(work).shared and work.is_open(STEP)
 
 
 def is_asked_for(work: Work) -> bool:
     """Whether the business has asked us to remove the permission of this account; the short read is over."""
     return _read(work).wanted
+
+
+def is_shared(work: Work) -> bool:
+    """Whether another connection here relies on the same permission; the short read is over."""
+    return _read(work).shared
 
 
 def _read(work: Work) -> _Account:

@@ -128,6 +128,20 @@ def test_two_clicks_are_one_disconnection(both: World) -> None:
     assert db.session.scalar(select(func.count()).select_from(Disconnection)) == 1
 
 
+def test_erase_now_from_two_tabs_at_once_is_asked_once(both: World) -> None:
+    """Only PostgreSQL lets one of them read while the other one writes."""
+    both.connected()
+    row = begin(both)
+    if db.engine.dialect.name != "postgresql":
+        return
+    before, mine = clock.now() - timedelta(seconds=5), db.session.get_one(Disconnection, row.id)
+    assert mine.erase_now_at is None, "read before the other tab's word"
+    with db.engine.begin() as others:
+        others.execute(update(Disconnection).values(erase_now_at=before))
+    disconnect.erase_now(mine.id)
+    assert db.session.scalars(select(Disconnection.erase_now_at)).all() == [before]
+
+
 def test_microsoft_unreachable_erases_here_and_says_so(both: World) -> None:
     both.connected()
     connection_id = both.connection().id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -19,6 +20,7 @@ from tests.world import World
 pytestmark = pytest.mark.postgresql_is_long
 
 ADELE = "adele@contoso.example"
+Patch = pytest.MonkeyPatch
 
 
 def begin(email: str = "alice@northwind.example") -> str:
@@ -209,6 +211,74 @@ def test_one_that_is_listed_although_it_was_said_to_be_gone_is_deleted(both: Wor
     step = tried(disconnection_id)
     assert (step.outcome, step.count, step.detail) == ("Done", 1, "1 subscription deleted at Microsoft.")
     assert both.microsoft.holds(ADELE)["subscriptions"] == []
+
+
+def test_one_that_was_not_there_any_more_is_not_told_as_deleted_by_us(both: World) -> None:
+    """Long before its end: Microsoft drops them with a password, or a permission. At the second try it may be ours."""
+    both.connected()
+    forgotten_by_microsoft(both)
+    step = tried(begin())
+    assert (step.outcome, step.count) == ("Done", 0)
+    assert step.detail == "Our subscription at Microsoft had ended by itself."
+
+
+def test_what_a_lost_answer_may_have_deleted_is_told_as_deleted_by_us(both: World, monkeypatch: Patch) -> None:
+    """Within one try: the deletion's answer is lost while another call finds that the token has lapsed."""
+    both.connected()
+    provider = parts().providers["outlook-calendar"]
+    honest, tries = provider.unsubscribe, list[str]()
+
+    def unlucky(access: str, subscription_id: str) -> str:
+        tries.append(subscription_id)
+        done = honest(access, subscription_id)
+        if len(tries) == 1:
+            raise base.Unreachable
+        return done
+
+    def is_lapsed(*items: Any, **more: Any) -> Any:
+        found = for_each(*items, **more)
+        return base.AccessExpired() if isinstance(found, base.Unreachable) else found
+
+    for_each = at_once.for_each
+    monkeypatch.setattr(provider, "unsubscribe", unlucky)
+    monkeypatch.setattr(at_once, "for_each", is_lapsed)
+    step = tried(begin())
+    assert (len(tries), step.attempts) == (2, 1)
+    assert (step.outcome, step.count, step.detail) == ("Done", 1, "1 subscription deleted at Microsoft.")
+
+
+def test_a_later_try_that_finds_nothing_there_takes_it_for_our_own_deed(both: World, monkeypatch: Patch) -> None:
+    """The answer to the first one was lost; Microsoft had deleted it."""
+    both.connected()
+    provider = parts().providers["outlook-calendar"]
+    honest, lost = provider.unsubscribe, list[str]()
+
+    def unlucky(access: str, subscription_id: str) -> str:
+        done = honest(access, subscription_id)
+        if not lost:
+            lost.append(done)
+            raise base.Unreachable
+        return done
+
+    monkeypatch.setattr(provider, "unsubscribe", unlucky)
+    disconnection_id = begin()
+    assert tried(disconnection_id).outcome is None
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count, step.detail) == ("Done", 1, "1 subscription deleted at Microsoft.")
+
+
+def test_a_kill_before_the_outcome_is_written_makes_nothing_of_it_nobody_s(both: World, monkeypatch: Patch) -> None:
+    """All was deleted and noted; the process died before the step had its words."""
+    both.connected()
+    disconnection_id = begin()
+    with monkeypatch.context() as until_the_kill, pytest.raises(KeyboardInterrupt):
+        until_the_kill.setattr(carry_out, "_note_end", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        carry_out.attempt("end_notifications", disconnection_id)
+    db.session.rollback()
+    assert both.microsoft.holds(ADELE)["subscriptions"] == []
+    step = tried(disconnection_id)
+    assert (step.outcome, step.count, step.detail) == ("Done", 1, "1 subscription deleted at Microsoft.")
+    assert any(step.request_ids)
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -293,7 +293,7 @@ def test_one_that_was_never_written_is_not_told(both: World, monkeypatch: pytest
     age(Placement, "written_at")
     ended = step(end(both, remove=True), "remove_our_meetings")
     assert (ended["outcome"], ended["count"]) == ("Done", 0)
-    assert ended["detail"] == "There was no meeting of ours in your calendar."
+    assert ended["detail"] == "Over this connection Coordinoter had written no meeting into your calendar."
 
 
 # --- both -----------------------------------------------------------------------------------------------------------

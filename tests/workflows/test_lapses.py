@@ -122,4 +122,4 @@ def test_one_that_comes_after_the_words_is_told_beside_them(both: World) -> None
     body = told(both)
     assert datetime.fromisoformat(body["lapses_at"]) >= late
     assert body["try_the_old_token"]["outcome"] == "Expires"
-    assert body["try_the_old_token"]["detail"].endswith(f"One that reached us later lapses by {by(late)}.")
+    assert body["try_the_old_token"]["detail"].endswith(f"One that may have been issued later lapses by {by(late)}.")

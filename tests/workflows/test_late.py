@@ -16,7 +16,7 @@ from portal.db import db
 from portal.models import Activity, Connection, Disconnection, EndedSubscription, Subscription
 from portal.models.connection import CONNECTED
 from portal.parts import parts
-from portal.workflows import counters, disconnect, late, receive
+from portal.workflows import carry_out, counters, disconnect, late, receive
 from portal.workflows.promise import Work, at
 from portal.workflows.subscribe import CLIENT_STATE, LIFE
 from tests.world import Visitor, World
@@ -71,7 +71,7 @@ def test_it_works(world: World) -> None:
         db.session.rollback()
         time.sleep(0.05)
     page = alice.get(f"/disconnections/{disconnection_id}").get_text(" ", strip=True)
-    assert "Since then Microsoft has sent 1 more notification, the last on" in page
+    assert "Microsoft has sent 1 more notification, the last on" in page
     assert counters.values()["late_notifications"] == 1
 
 
@@ -90,6 +90,17 @@ def test_they_are_counted_on_their_own_disconnection_and_recorded_once(both: Wor
     told = db.session.execute(select(Activity.member_id, Activity.connection_id).where(event)).all()
     assert [tuple(each) for each in told] == [(row.member_id, row.connection_id)]
     assert counters.values()["late_notifications"] == 3
+
+
+def test_one_that_comes_while_the_rest_is_still_to_be_done_counts_too(both: World) -> None:
+    """Its subscription was deleted at Microsoft; our row of it stays until the copies are erased."""
+    both.connected()
+    (note,) = live_notes(both)
+    disconnection_id = begin(both)
+    assert carry_out.attempt("end_notifications", disconnection_id) is None
+    assert db.session.scalars(select(Subscription.ended_at)).one() is not None
+    assert deliver([note]) == 0
+    assert both.disconnection().late_notifications == 1
 
 
 def test_each_of_a_delivery_counts_though_they_look_alike(both: World) -> None:
@@ -167,7 +178,7 @@ def test_support_sees_it(world: World) -> None:
     alice.press("Send", text="Why do I still get mail?")
     sam = world.sign_in("sam@coordinoter.example")
     (link,) = {str(each["href"]) for each in sam.get("/support").select("a[href^='/support/conversations/']")}
-    assert "Since then Microsoft has sent 1 more notification" in sam.get(link).get_text(" ", strip=True)
+    assert "Microsoft has sent 1 more notification" in sam.get(link).get_text(" ", strip=True)
 
 
 def test_one_whose_making_was_never_answered_is_known_too(both: World) -> None:

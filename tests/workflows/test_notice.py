@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import smtplib
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -94,13 +95,29 @@ def test_a_dead_mail_server_does_not_hold_the_receipt_back(world: World) -> None
         url = f"smtp://127.0.0.1:{closed.getsockname()[1]}"
         world.connected()
         with_mail(world, url)
-        assert "could not be sent" in end(world)
+        assert "no word that the notice by mail was taken" in end(world)
+
+
+def test_a_rude_farewell_of_the_mail_server_says_nothing_about_the_mail(
+    world: World, post: tuple[str, Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, box = post
+    world.connected()
+    with_mail(world, url)
+
+    def rude(server: smtplib.SMTP, *_: object) -> None:
+        server.close()
+        raise smtplib.SMTPResponseException(421, b"Too long")
+
+    monkeypatch.setattr(smtplib.SMTP, "__exit__", rude)
+    assert "A notice was mailed to you." in end(world)
+    assert len(box.mails) == 1
 
 
 def test_a_port_that_is_none_does_not_either(world: World) -> None:
     world.connected()
     with_mail(world, "smtp://mail.example:twenty-five")
-    assert "could not be sent" in end(world)
+    assert "no word that the notice by mail was taken" in end(world)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,18 @@ from portal.db import db
 from portal.models import Calendar, Copy, Disconnection, Meeting, Placement, Receipt
 from portal.parts import parts
 from portal.providers.base import AccessEnded, AccessReason, NewEvent, ProviderError, Rejected, Unreachable
-from portal.workflows import at_once, carry_out, disconnect, erase, intent, push, remove_our_meetings, sync, tokens
+from portal.workflows import (
+    at_once,
+    carry_out,
+    disconnect,
+    erase,
+    intent,
+    meetings_left,
+    push,
+    remove_our_meetings,
+    sync,
+    tokens,
+)
 from portal.workflows.promise import Work
 from tests.world import CARD, World
 
@@ -240,11 +251,12 @@ def test_what_the_person_deleted_themselves_is_not_told_as_removed_by_us(both: W
     step = end(both, remove=True)
     by_us = number - len(theirs)
     assert (step["outcome"], step["count"], ours(both)) == ("Done", by_us, [])
-    told = f"{by_us} meeting{'' if by_us == 1 else 's'} of ours removed from your calendar."
-    assert step["detail"] == ("There was no meeting of ours in your calendar." if all_of_them else told)
+    told = f"{by_us} meeting{'' if by_us == 1 else 's'} of ours removed from your calendar. " if by_us else ""
+    were = "1 meeting of ours was" if len(theirs) == 1 else f"{len(theirs)} meetings of ours were"
+    assert step["detail"] == f"{told}{were} not there any more."
 
 
-def test_what_an_earlier_try_may_have_removed_is_told_as_removed_by_us(
+def test_what_an_earlier_try_may_have_removed_is_told_as_just_that(
     both: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Microsoft deletes, but its answer never comes; the next try finds nothing there."""
@@ -264,7 +276,30 @@ def test_what_an_earlier_try_may_have_removed_is_told_as_removed_by_us(
     monkeypatch.setattr(provider, "remove_event", once_in_vain)
     step = end(both, remove=True)
     assert lost
-    assert (step["outcome"], step["count"], ours(both)) == ("Done", number, [])
+    assert (step["outcome"], step["count"], ours(both)) == ("Done", number - 1, [])
+    assert "1 meeting of ours was not there any more: you, or an earlier try of ours, removed it." in step["detail"]
+
+
+def test_one_with_invited_people_is_not_told_as_refused(both: World) -> None:
+    """Microsoft refuses another one. The advice says whom it would mail."""
+    both.connected()
+    choose(both)
+    invited, refused = db.session.scalars(select(Placement.provider_id).order_by(Placement.id).limit(2)).all()
+    number = placed()
+    invite(both, str(invited))
+    path = f"/v1.0/me/events/{refused}"
+    both.microsoft.desk("POST", "faults", kind="status", status=403, method="GET", path=path, times=None)
+    step = end(both, remove=True)
+    both.microsoft.mend()
+    assert (step["outcome"], step["count"], len(ours(both))) == ("LeftToYou", 1, 2)
+    gone = (
+        f"{number - 2} meeting{'' if number == 3 else 's'} of ours removed from your calendar. " if number > 2 else ""
+    )
+    assert step["detail"] == (
+        f"{gone}1 meeting with invited people left in your calendar, so that nobody gets a cancellation. "
+        f"Microsoft refused: 1 meeting of ours stayed in your calendar. {meetings_left.DELETE_THEM}"
+    )
+    assert "get a cancellation" in meetings_left.DELETE_THEM
 
 
 def test_one_with_invited_people_is_left(both: World) -> None:

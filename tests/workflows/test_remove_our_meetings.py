@@ -13,7 +13,7 @@ from portal.db import db
 from portal.models import Calendar, Disconnection, DisconnectionStep, Placement
 from portal.parts import parts
 from portal.providers.base import Gone
-from portal.workflows import at_once, carry_out, disconnect, intent, push, remove_our_meetings, sync
+from portal.workflows import at_once, carry_out, disconnect, intent, meetings_left, push, remove_our_meetings, sync
 from tests.world import World
 
 pytestmark = pytest.mark.postgresql_is_long
@@ -99,8 +99,8 @@ def test_what_was_found_meanwhile_is_not_forgotten(both: World, monkeypatch: pyt
     """A twin of the run finds a meeting whose answer was lost, after this one read which it has to remove."""
     written(both)
     found = db.session.scalars(select(Placement.provider_id)).first()
-    disconnection_id, look = begin(both), remove_our_meetings._left
-    monkeypatch.setattr(remove_our_meetings, "_left", lambda connection_id: look(connection_id) - {found})
+    disconnection_id, look = begin(both), meetings_left.those_left
+    monkeypatch.setattr(meetings_left, "those_left", lambda connection_id: look(connection_id) - {found})
     assert carry_out.attempt("remove_our_meetings", disconnection_id) is None
     assert db.session.scalars(select(Placement.provider_id)).all() == [found]
 
@@ -213,7 +213,8 @@ def test_one_that_is_refused_is_left_to_the_person_and_the_others_are_removed(bo
     assert (step().outcome, step().count) == ("LeftToYou", 1)
     assert step().detail == (
         f"{number - 1} meetings of ours removed from your calendar. Microsoft refused: "
-        "1 meeting of ours stayed in your calendar. You can delete them in Outlook."
+        "1 meeting of ours stayed in your calendar. "
+        f"{meetings_left.DELETE_THEM}"
     )
 
 

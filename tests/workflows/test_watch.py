@@ -89,7 +89,7 @@ def test_what_an_ended_disconnection_could_not_erase_is_removed(both: World) -> 
     db.session.commit()
     both.work()
     left = erase.remains(both.disconnection().connection_id)
-    assert left == ["connections", "calendars", "copies"]
+    assert left == ["connections", "calendars", "subscriptions", "copies"]
     db.session.rollback()
     assert watch()["rows"] > 20
     assert erase.remains(both.disconnection().connection_id) == []

@@ -13,8 +13,9 @@ from portal.models.disconnection_step import DONE, EXPIRES, LEFT_TO_YOU
 from portal.parts import parts
 from portal.providers.base import AccessReason, ConsentWithdrawal
 from portal.providers.outlook import graph
-from portal.workflows import carry_out, tokens, withdraw_consent
+from portal.workflows import carry_out, tokens, withdraw_access, withdraw_consent
 from portal.workflows import disconnect as disconnect_workflow
+from portal.workflows.promise import Work
 from tests.world import CLIENT_ID, Visitor, World
 
 pytestmark = pytest.mark.postgresql_is_long
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.postgresql_is_long
 ADELE, MEGAN = "adele@contoso.example", "megan@outlook.example"
 APPLICATION = f"tenants/contoso.example/applications/{CLIENT_ID}"
 RIGHT = "DelegatedPermissionGrant.ReadWrite.All"
+BOB = Connection.member_id == select(Member.id).where(Member.email == "bob@northwind.example").scalar_subquery()
 
 
 @pytest.fixture
@@ -126,8 +128,22 @@ def test_whoever_connects_the_same_account_before_the_deletion_keeps_the_permiss
     monkeypatch.setattr(graph, "delete_grant", delete)
     step = disconnect(two, alice)["withdraw_access"]
     assert (step.outcome, step.count, step.request_ids) == (LEFT_TO_YOU, 1, deleted)
-    assert step.detail.startswith("1 permission removed at Microsoft. Another connection here still uses the same")
+    assert step.detail.startswith(
+        "1 permission removed at Microsoft. Then another connection here began to use the same"
+    )
     assert two.microsoft.holds(ADELE)["grants"]
+
+
+def test_whoever_shares_an_account_is_warned_also_when_the_time_is_over(world: World) -> None:
+    """Microsoft let an earlier step wait in vain, so that this one is given up untried."""
+    world.connected("bob@northwind.example")
+    world.connected()
+    connection = db.session.scalars(select(Connection).where(~BOB)).one()
+    row = disconnect_workflow.begin(connection.id, connection.member_id)
+    assert row is not None
+    ended = withdraw_access.give_up_withdrawing(Work(row.id), "Microsoft is not answering.")
+    assert "you can remove it. Another connection here uses the same account, and ends with it." in ended.detail
+    db.session.rollback()
 
 
 def disconnect_second(world: World, visitor: Visitor) -> DisconnectionStep:
@@ -162,8 +178,6 @@ def test_nothing_is_removed_where_the_receipt_says_that_microsoft_refused(asked:
 
 
 # --- whose permission it is, and who relies on it ---------------------------------------------------------------------
-
-BOB = Connection.member_id == select(Member.id).where(Member.email == "bob@northwind.example").scalar_subquery()
 
 
 @pytest.mark.parametrize("part", ["account_tenant", "account_subject"])

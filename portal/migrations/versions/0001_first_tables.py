@@ -195,6 +195,7 @@ def upgrade() -> None:
         sa.Column("copies", sa.Integer(), nullable=False),
         sa.Column("subscriptions", sa.Integer(), nullable=False),
         sa.Column("meetings", sa.Integer(), nullable=False),
+        sa.Column("meetings_missing", sa.Integer(), nullable=False),
         sa.Column("remove_meetings", sa.Boolean(), nullable=False),
         sa.Column("sought_in_vain", sa.JSON(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
