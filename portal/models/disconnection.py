@@ -54,7 +54,7 @@ class Disconnection(Base):
     check_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     check_finding: Mapped[str | None] = mapped_column(String(20))
-    # And what reached us afterwards, thrown away: notifications that the vendor still sent.
+    # And what was thrown away: notifications that the vendor still sent when they were ended, or could not be.
     late_notifications: Mapped[int] = mapped_column(default=0)
     last_notification_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     late_lapses_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

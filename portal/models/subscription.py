@@ -9,14 +9,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Base, UTCDateTime, new_id
 
+DELETED, LAPSED, MISSING = "deleted", "lapsed", "missing"
+"""How one ended: the vendor deleted it for us, or had it no more: past its end, or before, whoever ended it."""
+
 
 class Subscription(Base):
     """Written before the vendor is asked: `provider_id` is None until its answer came, and `expires_at` the latest end.
 
     The id is part of the address that the vendor calls, so that ours can be told from one another without an answer.
     The client state is a shared secret that every notification must carry, so it is sealed. It is None of one that we
-    did not know before a disconnection found it; `ended_at` is when a disconnection deleted it at the vendor, or its
-    own end (`expires_at`) where it was over by then. That is kept until all of them are gone.
+    did not know before a disconnection found it. `ended_how`: what a disconnection found of it, or did; that is kept
+    until the copies are erased.
     """
 
     __tablename__ = "subscriptions"
@@ -28,4 +31,4 @@ class Subscription(Base):
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     renew_at: Mapped[datetime] = mapped_column(UTCDateTime)
     """When the next sync renews it: well before its end, or at once when the vendor asks for a fresh token."""
-    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_how: Mapped[str | None] = mapped_column(String(20))

@@ -404,6 +404,7 @@ class Provider(Protocol):
         """Delete this person's own consent, with a right of the application's own. No token of theirs is involved.
 
         `still_wanted` is asked right before each deletion: the vendor has no condition to send along.
-        Raises Rejected where nobody gave the application that right. Whatever is raised, nothing was deleted.
+        Raises Rejected where nobody gave the application that right. What the vendor is to blame for is raised before
+        the first deletion, or told as `trouble`.
         """
         ...

@@ -6,16 +6,14 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from portal.db import db
-from portal.models import Placement
-from portal.models.disconnection_step import DONE, FAILED, LEFT_TO_YOU
+from portal.models import Disconnection, Placement
+from portal.models.disconnection_step import DONE, LEFT_TO_YOU
 from portal.workflows.promise import Ended, Work, count_of
 
 STEP = "remove_our_meetings"
-
-DELETE_THEM = "You can delete them in Outlook; people whom you invited to them get a cancellation then."
 
 
 class Unanswered(NamedTuple):
@@ -25,19 +23,44 @@ class Unanswered(NamedTuple):
     calendar_id: str | None
 
 
+class Stands(NamedTuple):
+    """Of the meetings that were `planned` to be removed: what was not there, what our map says is left, and the rest.
+
+    `unanswered` ones come on top: whether they were ever written is not known.
+    """
+
+    planned: int
+    missing: int
+    left: set[str]
+    unanswered: int
+
+    @property
+    def removed(self) -> int:
+        return self.planned - self.missing - len(self.left)
+
+
+def look(work: Work) -> Stands:
+    """How it stands at one moment: a twin of the run notes what it does under the same lock; it is let go."""
+    row = db.session.get_one(Disconnection, work.id, with_for_update=True, populate_existing=True)
+    placed = select(Placement.provider_id).where(Placement.connection_id == row.connection_id)
+    event_ids = db.session.scalars(placed).all()
+    left = {event_id for event_id in event_ids if event_id is not None}
+    stands = Stands(row.meetings, row.meetings_missing, left, event_ids.count(None))
+    db.session.rollback()
+    return stands
+
+
 def give_up(work: Work, trouble: str) -> Ended:
     """Not removed, or not found out, in time: they are plain events in the person's calendar."""
-    row = work.row()
-    connection_id = row.connection_id
-    number = db.session.scalar(select(func.count()).where(Placement.connection_id == connection_id)) or 0
-    if not row.remove_meetings:
-        return Ended(DONE, f"{trouble} {what_stays(row.meetings, len(those_unanswered(connection_id)))}", row.meetings)
+    removes, stands = work.row().remove_meetings, look(work)
+    number = len(stands.left) + stands.unanswered
+    if not removes:
+        return Ended(DONE, f"{trouble} {what_stays(stands.planned, stands.unanswered)}", stands.planned)
+    told = what_went(stands)
     if not number:
-        return Ended(FAILED, trouble)
-    missing = row.meetings_missing
-    removed = row.meetings + len(those_unanswered(connection_id)) - number - missing
-    told = [*what_went(work, removed, missing), trouble, f"{count_of(number, 'meeting')} of ours may still be there."]
-    return Ended(LEFT_TO_YOU, " ".join([*told, DELETE_THEM]), number)
+        return Ended(DONE, " ".join(told or [what_stays(0, 0)]), stands.removed)
+    told += [trouble, f"{count_of(number, 'meeting')} of ours may still be there.", by_hand(number)]
+    return Ended(LEFT_TO_YOU, " ".join(told), number)
 
 
 def those_left(connection_id: str) -> set[str]:
@@ -67,15 +90,19 @@ def what_stays(number: int, unknown: int) -> str:
     return f"{told} {perhaps}" if number else perhaps.replace(" too", "")
 
 
-def what_went(work: Work, removed: int, missing: int) -> list[str]:
-    """What is gone, in sentences, whatever came in the way of the rest."""
-    told = [f"{count_of(removed, 'meeting')} of ours removed from your calendar."] if removed > 0 else []
+def what_went(stands: Stands) -> list[str]:
+    """What is gone, in sentences, whatever came in the way of the rest. Who deleted what was missing is not known."""
+    missing = stands.missing
+    told = [f"{count_of(stands.removed, 'meeting')} of ours removed from your calendar."] if stands.removed > 0 else []
     if missing:
-        was, it = ("was", "it") if missing == 1 else ("were", "them")
-        again = work.attempts(STEP) > 1
-        who = f": you, or an earlier try of ours, removed {it}" if again else ""
-        told.append(f"{count_of(missing, 'meeting')} of ours {was} not there any more{who}.")
+        told.append(f"{count_of(missing, 'meeting')} of ours {'was' if missing == 1 else 'were'} not there any more.")
     return told
+
+
+def by_hand(number: int) -> str:
+    """What the person can do about them; it has a price that we do not pay for them."""
+    them = "it" if number == 1 else "them"
+    return f"You can delete {them} in Outlook; people whom you invited get a cancellation then."
 
 
 def what_is_left(left: Collection[str], unknown: int) -> str:

@@ -51,14 +51,15 @@ def _known(named: set[str]) -> set[str]:
     ids, found = sorted(named), set[str]()
     with reads_only():
         for at in range(0, len(ids), LOOK_UP):
-            some = Subscription.provider_id.in_(ids[at : at + LOOK_UP]), Subscription.ended_at.is_(None)
+            some = Subscription.provider_id.in_(ids[at : at + LOOK_UP]), Subscription.ended_how.is_(None)
             found |= set(db.session.scalars(select(Subscription.provider_id).where(*some)))
         db.session.rollback()
     return found
 
 
 def _judge(note: Notification, times: int) -> list[str]:
-    row = db.session.scalar(select(Subscription).where(Subscription.provider_id == note.subscription_id))
+    named = Subscription.provider_id == note.subscription_id, Subscription.ended_how.is_(None)
+    row = db.session.scalar(select(Subscription).where(*named))
     if row is None or not _is_ours(row, note.client_state):
         db.session.rollback()
         late.note([note] * times)

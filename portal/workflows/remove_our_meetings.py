@@ -22,8 +22,7 @@ def remove_our_meetings(work: Work) -> Ended:
     Meetings that Coordinoter wrote into your calendar stay there, unless you choose to remove them. Those with invited
     people always stay: Microsoft would mail everybody a cancellation. Your own events are never touched.
     """
-    row = work.row()
-    connection_id, removes = row.connection_id, row.remove_meetings
+    removes = work.row().remove_meetings
     db.session.rollback()
     kept, shut, removed_now = set[str](), "", 0
     refused: dict[str, ProviderError] = {}
@@ -39,28 +38,23 @@ def remove_our_meetings(work: Work) -> Ended:
             raise error
     except AccessEnded as ended:
         shut = shut_out(ended)
-    left, unknown, row = (
-        meetings_left.those_left(connection_id),
-        len(meetings_left.those_unanswered(connection_id)),
-        work.row(),
-    )
-    planned, missing = row.meetings, row.meetings_missing
-    db.session.rollback()
+    stands = meetings_left.look(work)
+    planned, unknown = stands.planned, stands.unanswered
     if not removes or not (planned or unknown):
         return Ended(DONE, meetings_left.what_stays(planned, unknown), planned)
     if shut and unknown and removed_now:
         raise intent.StillOpen  # we were let in for those: look once more
-    ours = left - kept if shut else set[str]()
-    removed = planned - len(left) - missing
-    told = meetings_left.what_went(work, removed, missing)
+    kept &= stands.left
+    ours = stands.left - kept
+    told = meetings_left.what_went(stands)
     if kept:
-        guests = f"{count_of(len(kept), 'meeting')} with invited people"
+        guests = f"{count_of(len(kept), 'meeting')} with invited people {'was' if len(kept) == 1 else 'were'}"
         told.append(f"{guests} left in your calendar, so that nobody gets a cancellation.")
     if ours or unknown:
         why = f"{shut}: " if shut else ""
-        told.append(f"{why}{meetings_left.what_is_left(ours, unknown)} {meetings_left.DELETE_THEM}")
+        told.append(f"{why}{meetings_left.what_is_left(ours, unknown)} {meetings_left.by_hand(len(ours) + unknown)}")
         return Ended(LEFT_TO_YOU, " ".join(told), len(ours) + unknown)
-    return Ended(DONE, " ".join(told or ["0 meetings of ours removed from your calendar."]), removed)
+    return Ended(DONE, " ".join(told), stands.removed)
 
 
 def _remove(work: Work, kept: set[str], refused: dict[str, ProviderError]) -> int:

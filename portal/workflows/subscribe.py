@@ -61,7 +61,7 @@ def ours(held: Iterable[base.Subscription]) -> dict[str, base.Subscription]:
 
 def relied_on_by_others(connection_id: str, found: dict[str, base.Subscription]) -> set[str]:
     """Which of these (by our ids) another connection, to the same account, relies on or is about to."""
-    theirs = Subscription.connection_id != connection_id, Subscription.ended_at.is_(None)
+    theirs = Subscription.connection_id != connection_id, Subscription.ended_how.is_(None)
     others = set(db.session.scalars(select(Subscription.id).where(*theirs, Subscription.id.in_(found))))
     db.session.rollback()
     return others

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from portal.db import db
 from portal.models import Disconnection, Subscription
 from portal.models.disconnection_step import EXPIRES, FAILED
+from portal.models.subscription import DELETED, LAPSED, MISSING
 from portal.providers.base import AccessEnded
 from portal.workflows.promise import Ended, Work, by, count_of, shut_out
 from portal.workflows.subscribe import LIFE
@@ -63,13 +65,13 @@ def lapsing(work: Work, ended: AccessEnded) -> Ended:
         detail = f"{gone}{shut_out(ended)}, so we could not ask whether {_another(until)} {THROWN_AWAY}"
         return Ended(EXPIRES, detail, 0, ids, subscription_ends_at=until)
     detail = f"We know of no subscription of ours there; one that we were never told of ends by {by(until)}."
-    return Ended(EXPIRES, f"{shut_out(ended)}. {detail}", 0, ids, subscription_ends_at=until)
+    return Ended(EXPIRES, f"{shut_out(ended)}. {detail} {THROWN_AWAY}", 0, ids, subscription_ends_at=until)
 
 
 def those_known(connection_id: str) -> dict[str, datetime]:
     """The vendor's ids of what we know to be there, and their ends; the short read is over."""
     asked = select(Subscription.provider_id, Subscription.expires_at).where(Subscription.connection_id == connection_id)
-    rows = db.session.execute(asked.where(Subscription.ended_at.is_(None))).all()
+    rows = db.session.execute(asked.where(Subscription.ended_how.is_(None))).all()
     db.session.rollback()
     return {name: ends for name, ends in rows if name is not None}
 
@@ -82,28 +84,30 @@ def those_unanswered(connection_id: str) -> list[datetime]:
     return ends
 
 
-def those_ended(connection_id: str) -> dict[str, bool]:
-    """The vendor's ids of what earlier tries ended, and whether it had ended by itself."""
-    asked = select(Subscription).where(Subscription.connection_id == connection_id)
-    rows = db.session.scalars(asked.where(Subscription.ended_at.is_not(None)))
-    return {row.provider_id: row.ended_at == row.expires_at for row in rows if row.provider_id is not None}
+def those_ended(connection_id: str) -> dict[str, str]:
+    """The vendor's ids of what earlier tries ended, or found ended, and how."""
+    asked = select(Subscription.provider_id, Subscription.ended_how).where(Subscription.connection_id == connection_id)
+    return {name: how for name, how in db.session.execute(asked).all() if name is not None and how is not None}
 
 
-def lapsed_words(number: int, *, alone: bool) -> str:
-    """What the vendor had not any more when we came to delete it, and did not have to have."""
-    if number == 1:
-        return "Our subscription at Microsoft had ended by itself." if alone else "1 had ended by itself."
-    return f"{number} {'subscriptions of ours ' if alone else ''}had ended by themselves."
+def what_went(ended: Mapping[str, str]) -> list[str]:
+    """What is gone, in sentences. Deleted is what the vendor says it deleted; what it had no more is told apart."""
+    number = Counter(ended.values())
+    deleted, lapsed, missing = number[DELETED], number[LAPSED], number[MISSING]
+    told = [f"{count_of(deleted, 'subscription')} deleted at Microsoft."] if deleted else []
+    for some, how in ((lapsed, "ended by itself" if lapsed == 1 else "ended by themselves"), (missing, "")):
+        if not some:
+            continue
+        who = f"{some}" if told else "Our subscription at Microsoft" if some == 1 else f"{some} subscriptions of ours"
+        told.append(f"{who} had {how}." if how else f"{who} {'was' if some == 1 else 'were'} not there any more.")
+    return told
 
 
 def _gone(connection_id: str) -> str:
     """What earlier tries ended, in words with a space behind them, or ""; the short read is over."""
-    before = those_ended(connection_id)
+    told = what_went(those_ended(connection_id))
     db.session.rollback()
-    lapsed = sum(before.values())
-    deleted = len(before) - lapsed
-    told = f"{count_of(deleted, 'subscription')} of ours {'was' if deleted == 1 else 'were'} deleted. "
-    return f"{told if deleted else ''}{f'{lapsed_words(lapsed, alone=not deleted)} ' if lapsed else ''}"
+    return "".join(f"{each} " for each in told)
 
 
 def _another(until: datetime) -> str:
@@ -126,7 +130,7 @@ def _latest(row: Disconnection, ends: Iterable[datetime]) -> datetime:
     """
     known = list(ends)
     asked = select(Subscription.renew_at).where(Subscription.connection_id == row.connection_id)
-    due = db.session.scalars(asked.where(Subscription.ended_at.is_(None))).all()
+    due = db.session.scalars(asked.where(Subscription.ended_how.is_(None))).all()
     if known and all(renew_at > row.started_at for renew_at in due):
         return max(known)  # too young for a renewal to have been tried
     return max([row.started_at + LIFE, *known])

@@ -29,6 +29,7 @@ THEN_SHARED = (
     "Then another connection here began to use the same account, so we left what there was still; "
     "you can remove it, which ends the other connection too."
 )
+THEN_UNWANTED = "Then your business stopped asking for that. What is left there, you can remove."
 SHARED_TOO = "Another connection here uses the same account, and ends with it."
 REFUSED = (
     "Your business wants Coordinoter to remove permissions, but Microsoft refused. Mostly that means: the application "
@@ -61,11 +62,9 @@ def withdraw(work: Work, provider: Provider) -> Ended:
     account = _read(work)
     before = work.done_before(STEP)
     if account.shared or not account.wanted:
-        alone = BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN
         # An earlier try was made while it was wanted, and may have been given a key.
         key = f" {FORGOTTEN}" if before or (account.wanted and work.attempts(STEP) > 1) else ""
-        shared = THEN_SHARED if before else SHARED
-        why = f"{removed(before)}{shared if account.shared else alone}{key}"
+        why = f"{removed(before)}{_why_not(account, begun=bool(before))}{key}"
         return replace(_left(provider, account.kind, why), count=before or None)
     try:
         # Whoever freezes, and thaws when this has ended and the person connected again, must not remove what is new.
@@ -79,8 +78,8 @@ def withdraw(work: Work, provider: Provider) -> Ended:
         work.note_done(STEP, done.removed, list(done.request_ids))
         raise done.trouble
     if done.left:
-        total = before + done.removed
-        told = f"{removed(total)}{THEN_SHARED if total else SHARED} {FORGOTTEN}"
+        total, everybody = before + done.removed, f"{FOR_EVERYONE} " if done.tenant_wide else ""
+        told = f"{removed(total)}{_why_not(_read(work), begun=bool(total))} {everybody}{FORGOTTEN}"
         return replace(_left(provider, account.kind, told, list(done.request_ids)), count=total or None)
     ended = _told(provider, account.kind, before + done.removed, done)
     if ended.detail.startswith(NONE_LEFT) and work.attempts(STEP) > 1:
@@ -112,7 +111,17 @@ def _is_still_wanted(work: Work) -> bool:
     """Whether nobody has come to rely on the permission since it was looked at, and the step has not ended."""
     with reads_only():
         # In this order: when all has ended, nothing tells any more whose account it was.
-        return not _read(work).shared and work.is_open(STEP)
+        account = _read(work)
+        return account.wanted and not account.shared and work.is_open(STEP)
+
+
+def _why_not(account: _Account, *, begun: bool) -> str:
+    """Why the permission is left, or what is left of it when we had begun."""
+    if account.shared:
+        return THEN_SHARED if begun else SHARED
+    if begun:
+        return THEN_UNWANTED
+    return BY_YOU if account.kind is AccountKind.PERSONAL else BY_YOU_OR_ADMIN
 
 
 def is_asked_for(work: Work) -> bool:

@@ -352,7 +352,7 @@ def test_what_was_removed_before_is_told_whatever_ends_it(hanging: World, turned
     retry(hanging, "withdraw_access")
     assert try_(hanging, "withdraw_access") is None
     told = step("withdraw_access")
-    why = "Microsoft lets only you remove" if turned_off else "Then another connection here began to use"
+    why = "Then your business stopped asking for that." if turned_off else "Then another connection here began to use"
     assert told.detail.startswith(f"1 permission removed at Microsoft. {why}")
     assert (told.outcome, told.count) == ("LeftToYou", 1)
 

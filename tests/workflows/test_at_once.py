@@ -131,7 +131,7 @@ def test_what_was_deleted_before_the_time_ran_out_is_told(world: World, monkeypa
     step = next(each for each in row.steps if each.name == "end_notifications")
     (ends,) = (each.expires_at for each in db.session.scalars(select(models.Subscription)) if each.provider_id == "s1")
     assert (step.outcome, step.count) == ("Expires", 1)
-    assert "2 subscriptions of ours were deleted. We have no word that the other one was" in step.detail
+    assert "2 subscriptions deleted at Microsoft. We have no word that the other one was" in step.detail
     assert row.subscription_ends_at == ends, "it lives longer than ours would have"
     assert {"request s0", "request refused"} <= set(step.request_ids)
 

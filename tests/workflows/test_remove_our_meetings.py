@@ -14,6 +14,7 @@ from portal.models import Calendar, Disconnection, DisconnectionStep, Placement
 from portal.parts import parts
 from portal.providers.base import Gone
 from portal.workflows import at_once, carry_out, disconnect, intent, meetings_left, push, remove_our_meetings, sync
+from portal.workflows.promise import Work
 from tests.world import World
 
 pytestmark = pytest.mark.postgresql_is_long
@@ -195,6 +196,14 @@ def test_one_that_may_stand_in_a_calendar_we_may_not_write_to_any_more_is_not_de
         assert " may stand there" in step().detail
 
 
+def test_where_none_was_written_none_can_fail_to_be_removed(both: World) -> None:
+    """Microsoft let an earlier step wait in vain, so that this one is given up untried."""
+    both.connected()
+    ended = meetings_left.give_up(Work(begin(both)), "Microsoft is not answering.")
+    assert (ended.outcome, ended.count) == ("Done", 0)
+    assert ended.detail == "Over this connection Coordinoter had written no meeting into your calendar."
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -214,7 +223,7 @@ def test_one_that_is_refused_is_left_to_the_person_and_the_others_are_removed(bo
     assert step().detail == (
         f"{number - 1} meetings of ours removed from your calendar. Microsoft refused: "
         "1 meeting of ours stayed in your calendar. "
-        f"{meetings_left.DELETE_THEM}"
+        f"{meetings_left.by_hand(1)}"
     )
 
 

@@ -177,7 +177,7 @@ def test_a_token_that_is_won_after_the_receipt_is_told_beside_it(both: World) ->
     row = both.disconnection()
     assert (row.lapses_at, row.late_lapses_at) == (signed, signed + timedelta(minutes=5))
     page = alice.get(f"/disconnections/{row_id}").get_text(" ", strip=True)
-    assert "may have brought a further token. None was kept; it lapses by" in page
+    assert "may have brought a further token. We kept none; if there was one, it lapses by" in page
 
 
 def cut_off() -> None:

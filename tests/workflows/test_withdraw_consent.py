@@ -134,6 +134,27 @@ def test_whoever_connects_the_same_account_before_the_deletion_keeps_the_permiss
     assert two.microsoft.holds(ADELE)["grants"]
 
 
+def test_an_administrator_who_changes_their_mind_stops_it_at_once(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two deletions; what only the directory's administrator can take back is told all the same."""
+    alice = two.connected()
+    two.microsoft.desk("POST", f"accounts/{ADELE}/consent", scopes=["Calendars.ReadWrite"], tenant_wide=True)
+    honest = graph.delete_grant
+
+    def delete(*args: Any) -> str:
+        done = honest(*args)
+        with two.app.app_context():
+            db.session.execute(update(Business).values(removes_grants=False))
+            db.session.commit()
+        return done
+
+    monkeypatch.setattr(graph, "delete_grant", delete)
+    step = disconnect(two, alice)["withdraw_access"]
+    assert (step.outcome, step.count) == (LEFT_TO_YOU, 1)
+    assert step.detail.startswith("1 permission removed at Microsoft. Then your business stopped asking for that.")
+    assert withdraw_consent.FOR_EVERYONE in step.detail
+    assert len(two.microsoft.holds(ADELE)["grants"]) == 2
+
+
 def test_whoever_shares_an_account_is_warned_also_when_the_time_is_over(world: World) -> None:
     """Microsoft let an earlier step wait in vain, so that this one is given up untried."""
     world.connected("bob@northwind.example")
