@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from portal.db import db
 from portal.models import (
@@ -179,7 +180,7 @@ def broken_here() -> list[str]:
 
 def subscriptions_at_the_vendor_are_known_or_told(held: Iterable[tuple[str, datetime]]) -> list[str]:
     """`held`: id and end of each subscription of ours there."""
-    known = set(db.session.scalars(select(Subscription.provider_id)))
+    known = set(db.session.scalars(select(Subscription.provider_id).where(Subscription.ended_how.is_(None))))
     unanswered = db.session.scalars(select(Subscription.expires_at).where(Subscription.provider_id.is_(None)))
     ends = [*(end for end in db.session.scalars(select(Disconnection.subscription_ends_at)) if end), *unanswered]
     db.session.rollback()
@@ -214,10 +215,16 @@ def held(connection_id: str) -> set[tuple[object, ...]]:
     found: set[tuple[object, ...]] = set()
     for table in HELD:
         columns = [each for each in table.__table__.c if each.name != "lapses_at"]
-        rows = db.session.execute(select(*columns).where(table.connection_id == connection_id))
+        rows = db.session.execute(select(*columns).where(*_holds(table, connection_id)))
         found |= {(table.__tablename__, *row) for row in rows}
     db.session.rollback()
     return found
+
+
+def _holds(table: type[Any], connection_id: str) -> tuple[ColumnElement[bool], ...]:
+    """Of a table, what this connection holds. A subscription that its disconnection ended is a record of that alone."""
+    own = table.connection_id == connection_id
+    return (own, Subscription.ended_how.is_(None)) if table is Subscription else (own,)
 
 
 # --- sentences about time --------------------------------------------------------------------------------------------
@@ -248,7 +255,7 @@ class Witness:
         found = []
         for owner in set(db.session.scalars(select(Disconnection.connection_id))):
             now = {
-                table.__tablename__: db.session.scalar(select(func.count()).where(table.connection_id == owner)) or 0
+                table.__tablename__: db.session.scalar(select(func.count()).where(*_holds(table, owner))) or 0
                 for table in HELD
             }
             bookmarks = select(func.count()).where(Calendar.delta_link_sealed.is_not(None))
