@@ -18,8 +18,8 @@ class Disconnection(Base):
 
     `sought_in_vain`: the ids of meetings whose writing was never answered, and which were not in the calendar when it
     was too late for them to come. `meetings_missing` of the `meetings` were not there any more when they were to be
-    removed. `lapses_at` and `subscription_ends_at` say until when Microsoft may still honour what
-    we could not take back.
+    removed. `lapses_at` and `subscription_ends_at` say until when Microsoft may still honour what we could not take
+    back.
     """
 
     __tablename__ = "disconnections"

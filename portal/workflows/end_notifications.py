@@ -35,7 +35,7 @@ def end_notifications(work: Work) -> Ended:
 
     def end_them(access: str) -> None:
         # What we know of goes first: it must not wait for the answer to whether there are others.
-        end_these(access, known.keys() - gone.keys(), set())
+        end_these(access, known.keys() - gone.keys(), listed=False)
         found = subscribe.ours(provider.subscriptions(access))
         for mark in subscribe.relied_on_by_others(connection_id, found):
             for_others.add(found.pop(mark).id)
@@ -43,11 +43,11 @@ def end_notifications(work: Work) -> Ended:
         there = {each.id for each in found.values() if gone.get(each.id) != DELETED}
         for subscription_id in there:
             gone.pop(subscription_id, None)  # it was said to be gone, and is not
-        end_these(access, there, there)  # once more also what was refused
+        end_these(access, there, listed=True)  # once more also what was refused
         for error in refused.values():
             raise error
 
-    def end_these(access: str, these: set[str], there: set[str]) -> None:
+    def end_these(access: str, these: set[str], *, listed: bool) -> None:
         def end(subscription_id: str) -> None:
             try:
                 request_ids.append(provider.unsubscribe(access, subscription_id))
@@ -55,7 +55,7 @@ def end_notifications(work: Work) -> Ended:
             except Gone as error:  # perhaps because the answer to an earlier try was lost: nobody can say
                 request_ids.append(error.request_id)
                 is_over = subscription_id in known and known[subscription_id] <= clock.now()
-                gone[subscription_id] = LAPSED if is_over and subscription_id not in there else MISSING
+                gone[subscription_id] = LAPSED if is_over and not listed else MISSING
 
         for subscription_id in these:
             refused.pop(subscription_id, None)

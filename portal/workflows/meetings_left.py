@@ -11,9 +11,7 @@ from sqlalchemy import select
 from portal.db import db
 from portal.models import Disconnection, Placement
 from portal.models.disconnection_step import DONE, LEFT_TO_YOU
-from portal.workflows.promise import Ended, Work, count_of
-
-STEP = "remove_our_meetings"
+from portal.workflows.promise import Ended, Work, count_of, was
 
 
 class Unanswered(NamedTuple):
@@ -95,7 +93,7 @@ def what_went(stands: Stands) -> list[str]:
     missing = stands.missing
     told = [f"{count_of(stands.removed, 'meeting')} of ours removed from your calendar."] if stands.removed > 0 else []
     if missing:
-        told.append(f"{count_of(missing, 'meeting')} of ours {'was' if missing == 1 else 'were'} not there any more.")
+        told.append(f"{count_of(missing, 'meeting')} of ours {was(missing)} not there any more.")
     return told
 
 

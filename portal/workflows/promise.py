@@ -124,6 +124,11 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def was(number: int) -> str:
+    """The verb that goes with it."""
+    return "was" if number == 1 else "were"
+
+
 def erased(row: Disconnection) -> str:
     """Why nothing can be tried again; "" while our tokens exist."""
     step = next((each for each in row.steps if each.name == "erase_tokens"), None)

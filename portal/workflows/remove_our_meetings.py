@@ -1,4 +1,7 @@
-"""Remove the meetings that we wrote into a calendar, if the person chose so, and never one that would mail others."""
+"""Remove the meetings that we wrote into a calendar, if the person chose so, and never one that would mail others.
+
+`meetings_left` tells how they stand.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from portal.models.disconnection_step import DONE, LEFT_TO_YOU
 from portal.providers.base import AccessEnded, Gone, ProviderError
 from portal.workflows import at_once, intent, meetings_left
 from portal.workflows.epoch import writing
-from portal.workflows.promise import Ended, Work, count_of, shut_out
+from portal.workflows.promise import Ended, Work, count_of, shut_out, was
 
 AT_ONCE = 500  # placements forgotten with one statement
 
@@ -48,7 +51,7 @@ def remove_our_meetings(work: Work) -> Ended:
     ours = stands.left - kept
     told = meetings_left.what_went(stands)
     if kept:
-        guests = f"{count_of(len(kept), 'meeting')} with invited people {'was' if len(kept) == 1 else 'were'}"
+        guests = f"{count_of(len(kept), 'meeting')} with invited people {was(len(kept))}"
         told.append(f"{guests} left in your calendar, so that nobody gets a cancellation.")
     if ours or unknown:
         why = f"{shut}: " if shut else ""

@@ -13,7 +13,7 @@ from portal.models import Disconnection, Subscription
 from portal.models.disconnection_step import EXPIRES, FAILED
 from portal.models.subscription import DELETED, LAPSED, MISSING
 from portal.providers.base import AccessEnded
-from portal.workflows.promise import Ended, Work, by, count_of, shut_out
+from portal.workflows.promise import Ended, Work, by, count_of, shut_out, was
 from portal.workflows.subscribe import LIFE
 
 THROWN_AWAY = "What it sends until then is thrown away."
@@ -95,12 +95,18 @@ def what_went(ended: Mapping[str, str]) -> list[str]:
     number = Counter(ended.values())
     deleted, lapsed, missing = number[DELETED], number[LAPSED], number[MISSING]
     told = [f"{count_of(deleted, 'subscription')} deleted at Microsoft."] if deleted else []
-    for some, how in ((lapsed, "ended by itself" if lapsed == 1 else "ended by themselves"), (missing, "")):
-        if not some:
-            continue
-        who = f"{some}" if told else "Our subscription at Microsoft" if some == 1 else f"{some} subscriptions of ours"
-        told.append(f"{who} had {how}." if how else f"{who} {'was' if some == 1 else 'were'} not there any more.")
+    if lapsed:
+        told.append(f"{_who(lapsed, told)} had ended by {'itself' if lapsed == 1 else 'themselves'}.")
+    if missing:
+        told.append(f"{_who(missing, told)} {was(missing)} not there any more.")
     return told
+
+
+def _who(number: int, told: list[str]) -> str:
+    """The first sentence says what they are, those that follow only how many."""
+    if told:
+        return str(number)
+    return "Our subscription at Microsoft" if number == 1 else f"{number} subscriptions of ours"
 
 
 def _gone(connection_id: str) -> str:

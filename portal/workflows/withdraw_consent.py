@@ -108,7 +108,7 @@ def _told(provider: Provider, kind: AccountKind, total: int, done: ConsentWithdr
 
 
 def _is_still_wanted(work: Work) -> bool:
-    """Whether nobody has come to rely on the permission since it was looked at, and the step has not ended."""
+    """Whether the business asks for it, nobody has come to rely on the permission, and the step has not ended."""
     with reads_only():
         # In this order: when all has ended, nothing tells any more whose account it was.
         account = _read(work)
